@@ -1,0 +1,60 @@
+# The front door. Every goal sees to what it needs: packages, sources, build, models; what is there is left alone.
+#: make run        set up, build, and watch a model complete a file that is being edited
+#: make test       set up, build, and run the tests
+#: make build      set up, and build everything
+#: make bench      build llama.cpp's own benchmark beside ours, and compare
+#: make setup      system packages and llama.cpp's sources only
+#: make test-asan  the unit and property tests under AddressSanitizer and UBSan
+#: make lint       check format, C++ (clang-tidy) and shell scripts
+#: make format     rewrite our C++ files in the house format
+#: make clean      remove build/; the cache ($XDG_CACHE_HOME/pie, default ~/.cache/pie) stays
+#:
+#: PIE_LLAMA_DIR=PATH builds against another llama.cpp source tree than the pinned one.
+
+PIE := build/release/bin/pie
+MODEL := qwen2.5-coder-0.5b
+TEST_MODELS := smollm2-135m $(MODEL)
+pull = for name in $(1); do $(PIE) model path $$name >/dev/null 2>&1 || $(PIE) model pull $$name || exit; done
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup build run test test-asan bench lint format clean
+
+help:
+	@sed -n 's/^#: \{0,1\}//p' Makefile
+
+setup:
+	@scripts/install_packages.sh build
+	@scripts/fetch_llama.sh
+
+build: setup
+	@scripts/build.sh release
+
+run: setup
+	@scripts/build.sh release pie
+	@$(call pull,$(MODEL))
+	@$(PIE) demo
+
+test: build
+	@$(call pull,$(TEST_MODELS))
+	@ctest --test-dir build/release --no-tests=error --output-on-failure --label-exclude '^(gpu|slow)$$'
+
+test-asan: setup
+	@scripts/build.sh asan
+	@ctest --test-dir build/asan --no-tests=error --output-on-failure \
+	    --label-regex '^(unit|property)$$' --label-exclude '^model$$'
+
+bench: build
+	@$(call pull,$(MODEL))
+	@peers=$$(scripts/build_peers.sh) && $(PIE) bench --against "$$peers/llama-bench"
+
+lint: build
+	@scripts/install_packages.sh lint
+	@scripts/lint.sh
+
+format:
+	@scripts/install_packages.sh lint
+	@scripts/format.sh
+
+clean:
+	rm -rf build

@@ -1,0 +1,40 @@
+# Two INTERFACE targets carry every setting of our own code; upstream code never sees them.
+
+option(PIE_DEV "Warnings are errors, and containers check their invariants after each change" OFF)
+set(PIE_SANITIZE "" CACHE STRING "Sanitizers for our own code: 'address,undefined' or 'thread'")
+
+add_library(pie_options INTERFACE)
+target_compile_features(pie_options INTERFACE cxx_std_20)
+target_include_directories(pie_options INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
+target_compile_definitions(pie_options INTERFACE $<$<BOOL:${PIE_DEV}>:PIE_DEV=1>)
+if(PIE_SANITIZE)
+    target_compile_options(pie_options INTERFACE -fsanitize=${PIE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(pie_options INTERFACE -fsanitize=${PIE_SANITIZE})
+endif()
+
+add_library(pie_warnings INTERFACE)
+target_compile_options(pie_warnings INTERFACE
+    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wimplicit-fallthrough
+    # GCC 12 sees overlaps in std::string that are not there (its bug 105651).
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
+    $<$<BOOL:${PIE_DEV}>:-Werror>)
+
+# pie_room(NAME SOURCES… [USES rooms and libraries…]): one static library a room of src/.
+# Public headers of what a room uses come along; see tests/layers_test.py for who may use whom.
+function(pie_room name)
+    cmake_parse_arguments(ROOM "" "" "SOURCES;USES;LIBRARIES" ${ARGN})
+    list(TRANSFORM ROOM_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/${name}/)
+    add_library(pie_${name} STATIC ${ROOM_SOURCES})
+    list(TRANSFORM ROOM_USES PREPEND pie_)
+    target_link_libraries(pie_${name} PUBLIC pie_options ${ROOM_USES} PRIVATE pie_warnings ${ROOM_LIBRARIES})
+endfunction()
+
+# pie_test(NAME SOURCES… USES rooms… LABELS…): one doctest program, one ctest entry.
+function(pie_test name)
+    cmake_parse_arguments(TEST "" "" "SOURCES;USES;LIBRARIES;LABELS" ${ARGN})
+    add_executable(${name}_test ${TEST_SOURCES} ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp)
+    list(TRANSFORM TEST_USES PREPEND pie_)
+    target_link_libraries(${name}_test PRIVATE ${TEST_USES} pie_warnings ${TEST_LIBRARIES})
+    add_test(NAME ${name} COMMAND ${name}_test)
+    set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}")
+endfunction()

@@ -1,0 +1,204 @@
+#include "base/files.h"
+
+#include "base/interrupt.h"
+#include "base/units.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <system_error>
+#include <thread>
+
+namespace pie {
+namespace {
+
+std::string reason_of(int error_number) {
+    switch (error_number) {
+    case ENOSPC:
+    case EDQUOT:
+        return "the disk is full; free some space and try again";
+    case EFBIG:
+        return "the file would exceed the size limit of this shell (see 'ulimit -f')";
+    case EACCES:
+    case EPERM:
+        return "no permission; check who owns it";
+    case EROFS:
+        return "the file system is read-only";
+    default:
+        return std::generic_category().message(error_number);
+    }
+}
+
+ErrorCode code_of(int error_number) {
+    return error_number == ENOENT ? ErrorCode::not_found : ErrorCode::io;
+}
+
+tl::unexpected<Error> fail_file(std::string_view action, const std::filesystem::path& path,
+                                int error_number) {
+    return tl::unexpected<Error>(file_error(action, path, error_number));
+}
+
+int open_retrying(const std::filesystem::path& path, int flags) {
+    int number = -1;
+    do {
+        number = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
+    } while (number < 0 && errno == EINTR);
+    return number;
+}
+
+// Makes a rename last: the folder that holds the name is flushed too. A file system that cannot is not at
+// fault.
+void flush_folder(const std::filesystem::path& folder) {
+    const Descriptor descriptor(open_retrying(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY));
+    if (descriptor.number() >= 0) {
+        fsync(descriptor.number());
+    }
+}
+
+} // namespace
+
+Error file_error(std::string_view action, const std::filesystem::path& path, int error_number) {
+    return Error{code_of(error_number),
+                 fmt::format("cannot {} '{}': {}", action, path.string(), reason_of(error_number))};
+}
+
+Descriptor::~Descriptor() {
+    if (number_ >= 0) {
+        ::close(number_);
+    }
+}
+
+Result<FileReader> FileReader::open(const std::filesystem::path& path) {
+    FileReader reader;
+    reader.path_ = path;
+    reader.descriptor_ = Descriptor(open_retrying(path, O_RDONLY));
+    if (reader.descriptor_.number() < 0) {
+        return fail_file("read", path, errno);
+    }
+    return reader;
+}
+
+Result<size_t> FileReader::read(char* buffer, size_t size_bytes) {
+    ssize_t count = -1;
+    do {
+        count = ::read(descriptor_.number(), buffer, size_bytes);
+    } while (count < 0 && errno == EINTR);
+    if (count < 0) {
+        return fail_file("read", path_, errno);
+    }
+    return static_cast<size_t>(count);
+}
+
+Result<FileWriter> FileWriter::open(const std::filesystem::path& path, WriteFrom from) {
+    FileWriter writer;
+    writer.path_ = path;
+    writer.descriptor_ =
+        Descriptor(open_retrying(path, O_WRONLY | O_CREAT | (from == WriteFrom::start ? O_TRUNC : O_APPEND)));
+    if (writer.descriptor_.number() < 0) {
+        return fail_file("write", path, errno);
+    }
+    return writer;
+}
+
+Result<void> FileWriter::write(std::string_view bytes) {
+    while (!bytes.empty()) {
+        const ssize_t count = ::write(descriptor_.number(), bytes.data(), bytes.size());
+        if (count < 0 && errno != EINTR) {
+            return fail_file("write", path_, errno);
+        }
+        bytes.remove_prefix(count < 0 ? 0 : static_cast<size_t>(count));
+    }
+    return {};
+}
+
+Result<void> FileWriter::close() {
+    // EINVAL: a device or pipe, which has nothing to flush.
+    if (fsync(descriptor_.number()) != 0 && errno != EINVAL && errno != EROFS) {
+        return fail_file("write", path_, errno);
+    }
+    if (::close(descriptor_.release()) != 0) {
+        return fail_file("write", path_, errno);
+    }
+    return {};
+}
+
+Result<std::string> read_file(const std::filesystem::path& path, uint64_t size_bytes_max) {
+    PIE_ASSIGN(FileReader reader, FileReader::open(path));
+    std::string content;
+    constexpr size_t chunk_bytes = size_t{1} << 16;
+    while (true) {
+        const size_t size_before = content.size();
+        content.resize(size_before + chunk_bytes);
+        PIE_ASSIGN(const size_t count, reader.read(content.data() + size_before, chunk_bytes));
+        content.resize(size_before + count);
+        if (count == 0) {
+            return content;
+        }
+        if (content.size() > size_bytes_max) {
+            return fail(ErrorCode::too_large, fmt::format("'{}' is larger than the {} that are read",
+                                                          path.string(), format_bytes(size_bytes_max)));
+        }
+    }
+}
+
+Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content) {
+    std::filesystem::path temporary = path;
+    temporary += fmt::format(".{}.partial", getpid());
+    const auto write_whole = [&]() -> Result<void> {
+        PIE_ASSIGN(FileWriter writer, FileWriter::open(temporary, WriteFrom::start));
+        PIE_TRY(writer.write(content));
+        PIE_TRY(writer.close());
+        return move_into_place(temporary, path);
+    };
+    auto written = write_whole();
+    if (!written) {
+        ::unlink(temporary.c_str());
+    }
+    return written;
+}
+
+Result<void> create_folder(const std::filesystem::path& path) {
+    std::error_code error;
+    std::filesystem::create_directories(path, error);
+    if (error) {
+        return fail_file("create the folder", path, error.value());
+    }
+    return {};
+}
+
+Result<void> move_into_place(const std::filesystem::path& from, const std::filesystem::path& to) {
+    if (::rename(from.c_str(), to.c_str()) != 0) {
+        return fail_file("write", to, errno);
+    }
+    flush_folder(to.parent_path());
+    return {};
+}
+
+Result<FileLock> FileLock::acquire(const std::filesystem::path& path, const std::function<void()>& on_wait) {
+    FileLock lock;
+    lock.descriptor_ = Descriptor(open_retrying(path, O_RDWR | O_CREAT));
+    if (lock.descriptor_.number() < 0) {
+        return fail_file("lock", path, errno);
+    }
+    bool told = false;
+    while (::flock(lock.descriptor_.number(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return fail_file("lock", path, errno);
+        }
+        if (interrupted()) {
+            return fail_interrupted("nothing was changed");
+        }
+        if (!std::exchange(told, true)) {
+            on_wait();
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+    return lock;
+}
+
+} // namespace pie

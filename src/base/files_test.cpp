@@ -1,0 +1,136 @@
+#include "base/files.h"
+#include "base/interrupt.h"
+#include "base/test_fixtures.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <fstream>
+#include <thread>
+
+namespace fs = std::filesystem;
+using pie::ErrorCode;
+using pie::FileSizeLimit;
+using pie::ScratchFolder;
+using pie::WriteFrom;
+
+namespace {
+
+size_t entries_in(const fs::path& folder) {
+    return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+
+} // namespace
+
+TEST_CASE("what is written is read back, up to the limit") {
+    const ScratchFolder scratch;
+    const fs::path file = scratch.path / "a";
+    const std::string content = std::string(200'000, 'x') + std::string("\0end", 4);
+    REQUIRE(pie::write_file_atomic(file, content));
+    CHECK(pie::read_file(file, content.size()).value() == content);
+    const auto too_large = pie::read_file(file, content.size() - 1);
+    REQUIRE_FALSE(too_large);
+    CHECK(too_large.error().code == ErrorCode::too_large);
+
+    REQUIRE(pie::write_file_atomic(file, ""));
+    CHECK(pie::read_file(file, 10).value().empty());
+    CHECK(entries_in(scratch.path) == 1);
+}
+
+TEST_CASE("a missing file, a folder in its place and a folder below a file are errors that name it") {
+    const ScratchFolder scratch;
+    const auto missing = pie::read_file(scratch.path / "missing", 10);
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().code == ErrorCode::not_found);
+    CHECK(missing.error().message.find("/missing'") != std::string::npos);
+
+    const auto folder = pie::read_file(scratch.path, 10);
+    REQUIRE_FALSE(folder);
+    CHECK(folder.error().code == ErrorCode::io);
+
+    REQUIRE(pie::write_file_atomic(scratch.path / "file", "x"));
+    const auto below_file = pie::create_folder(scratch.path / "file" / "folder");
+    REQUIRE_FALSE(below_file);
+    CHECK(below_file.error().code == ErrorCode::io);
+    CHECK(below_file.error().message.find("cannot create the folder") == 0);
+}
+
+TEST_CASE("a writer starts anew or goes on behind what is there") {
+    const ScratchFolder scratch;
+    const fs::path file = scratch.path / "a";
+    for (const auto from : {WriteFrom::start, WriteFrom::end, WriteFrom::end}) {
+        auto writer = pie::FileWriter::open(file, from);
+        REQUIRE(writer);
+        REQUIRE(writer->write("abc"));
+        REQUIRE(writer->close());
+    }
+    CHECK(pie::read_file(file, 100).value() == "abcabcabc");
+    auto writer = pie::FileWriter::open(file, WriteFrom::start);
+    REQUIRE(writer);
+    REQUIRE(writer->close());
+    CHECK(pie::read_file(file, 100).value().empty());
+}
+
+TEST_CASE("a full disk is said, and leaves the old file as it was") {
+    auto full_device = pie::FileWriter::open("/dev/full", WriteFrom::end);
+    REQUIRE(full_device);
+    const auto refused = full_device->write("x");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::io);
+    CHECK(refused.error().message ==
+          "cannot write '/dev/full': the disk is full; free some space and try again");
+
+    const ScratchFolder scratch;
+    const fs::path file = scratch.path / "a";
+    REQUIRE(pie::write_file_atomic(file, "old"));
+    {
+        const FileSizeLimit limit(4096);
+        const auto written = pie::write_file_atomic(file, std::string(10'000, 'x'));
+        REQUIRE_FALSE(written);
+        CHECK(written.error().code == ErrorCode::io);
+    }
+    CHECK(pie::read_file(file, 100).value() == "old");
+    CHECK(entries_in(scratch.path) == 1);
+}
+
+TEST_CASE("a lock is held by one process at a time, and goes with it") {
+    const ScratchFolder scratch;
+    const fs::path lock_path = scratch.path / "lock";
+    int ready[2];
+    REQUIRE(pipe(ready) == 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        const auto lock = pie::FileLock::acquire(lock_path, [] {});
+        const char byte = lock ? 'y' : 'n';
+        if (write(ready[1], &byte, 1) != 1) {
+            _exit(1);
+        }
+        usleep(300'000);
+        _exit(0);
+    }
+    char locked = 0;
+    REQUIRE(read(ready[0], &locked, 1) == 1);
+    REQUIRE(locked == 'y');
+
+    int waits = 0;
+    const auto lock = pie::FileLock::acquire(lock_path, [&] { ++waits; });
+    CHECK(lock);
+    CHECK(waits == 1);
+    int status = 0;
+    waitpid(child, &status, 0);
+
+    // The same process opens the file anew, so it is locked out as another would be, until it is interrupted.
+    pie::install_interrupt_handlers();
+    std::thread interrupter([] { raise(SIGINT); });
+    const auto second = pie::FileLock::acquire(lock_path, [] {});
+    interrupter.join();
+    pie::clear_interrupt();
+    REQUIRE_FALSE(second);
+    CHECK(second.error().code == ErrorCode::cancelled);
+    close(ready[0]);
+    close(ready[1]);
+}

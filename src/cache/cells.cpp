@@ -1,0 +1,225 @@
+#include "cache/cells.h"
+
+#include "base/check.h"
+
+#include <algorithm>
+#include <functional>
+#include <map>
+
+namespace pie {
+namespace {
+
+constexpr CellIndex no_cell(-1);
+constexpr Position hidden(-1);
+
+} // namespace
+
+KvCells::KvCells(int32_t n_cells) : cells_(static_cast<size_t>(n_cells)) {
+    for (int32_t i = 0; i < n_cells; ++i) {
+        free_.emplace_back(i); // ascending order is a heap already
+    }
+}
+
+int32_t KvCells::extent() const {
+    int32_t extent = 0;
+    for (const CellIndex cell : order_) {
+        extent = std::max(extent, cell.value + 1);
+    }
+    return extent;
+}
+
+CellIndex KvCells::take_free_cell() {
+    PIE_CHECK(!free_.empty(), "the caller checks that there is room");
+    std::ranges::pop_heap(free_, std::greater());
+    const CellIndex cell = free_.back();
+    free_.pop_back();
+    return cell;
+}
+
+void KvCells::release(CellIndex cell) {
+    at(cell) = Cell();
+    free_.push_back(cell);
+    std::ranges::push_heap(free_, std::greater());
+}
+
+void KvCells::assign(Position position, CellIndex cell) {
+    order_[static_cast<size_t>(position.value)] = cell;
+    at(cell).position = position;
+}
+
+bool KvCells::can_begin(const EditPlan& plan) const {
+    return static_cast<int32_t>(plan.encode.size()) <= n_cells() - plan.tokens_kept;
+}
+
+void KvCells::begin(const EditPlan& plan, std::span<const TokenId> wanted) {
+    PIE_CHECK(!editing_, "one edit at a time");
+    PIE_CHECK(can_begin(plan), "the caller checks that there is room");
+    editing_ = true;
+    saved_ = {
+        .tokens = std::move(tokens_), .order = std::move(order_), .key_positions = {}, .last_placed = {}};
+    for (const CellIndex cell : saved_.order) {
+        at(cell).position = hidden;
+    }
+    tokens_.assign(wanted.begin(), wanted.end());
+    order_.assign(wanted.size(), no_cell);
+    for (const KeptRun& run : plan.keep) {
+        for (int32_t i = 0; i < run.length; ++i) {
+            assign(Position(run.to + i), saved_.order[static_cast<size_t>(run.from + i)]);
+        }
+    }
+    if (plan.encode.size() > free_.size()) {
+        // No room to keep what the edit drops until it is done: the old sequence cannot come back.
+        for (const CellIndex cell : dropped_cells()) {
+            release(cell);
+        }
+        saved_.intact = false;
+    }
+}
+
+std::vector<CellIndex> KvCells::place(std::span<const Position> positions) {
+    PIE_CHECK(editing_, "place() belongs into an edit");
+    std::vector<CellIndex> placed;
+    placed.reserve(positions.size());
+    for (const Position position : positions) {
+        PIE_CHECK(cell_at(position) == no_cell, "a position is placed once");
+        const CellIndex cell = take_free_cell();
+        assign(position, cell);
+        at(cell).key_position = position;
+        placed.push_back(cell);
+    }
+    saved_.last_placed.assign(positions.begin(), positions.end());
+    return placed;
+}
+
+std::vector<CellIndex> KvCells::dropped_cells() const {
+    std::vector<CellIndex> dropped;
+    for (const CellIndex cell : saved_.order) {
+        if (position_of(cell) == hidden) {
+            dropped.push_back(cell);
+        }
+    }
+    return dropped;
+}
+
+void KvCells::commit() {
+    PIE_CHECK(editing_, "commit() belongs into an edit");
+    PIE_CHECK(std::ranges::find(order_, no_cell) == order_.end(), "every position has its cell");
+    if (saved_.intact) {
+        for (const CellIndex cell : dropped_cells()) {
+            release(cell);
+        }
+    }
+    editing_ = false;
+    saved_ = {};
+}
+
+void KvCells::rollback() {
+    PIE_CHECK(editing_, "rollback() belongs into an edit");
+    editing_ = false;
+    if (!saved_.intact) {
+        for (const Position position : saved_.last_placed) {
+            release(cell_at(position));
+            order_[static_cast<size_t>(position.value)] = no_cell;
+        }
+        close_up();
+        saved_ = {};
+        return;
+    }
+    std::vector<bool> was_there(cells_.size(), false);
+    for (const CellIndex cell : saved_.order) {
+        was_there[static_cast<size_t>(cell.value)] = true;
+    }
+    for (const CellIndex cell : order_) {
+        if (cell != no_cell && !was_there[static_cast<size_t>(cell.value)]) {
+            release(cell);
+        }
+    }
+    tokens_ = std::move(saved_.tokens);
+    order_ = std::move(saved_.order);
+    for (int32_t i = 0; i < n_tokens(); ++i) {
+        assign(Position(i), cell_at(Position(i)));
+    }
+    for (size_t i = 0; i < saved_.key_positions.size(); ++i) {
+        at(order_[i]).key_position = saved_.key_positions[i];
+    }
+    saved_ = {};
+}
+
+void KvCells::close_up() {
+    size_t kept = 0;
+    for (size_t i = 0; i < order_.size(); ++i) {
+        if (order_[i] != no_cell) {
+            tokens_[kept] = tokens_[i];
+            assign(Position(static_cast<int32_t>(kept)), order_[i]);
+            ++kept;
+        }
+    }
+    tokens_.resize(kept);
+    order_.resize(kept);
+}
+
+CellIndex KvCells::append(TokenId token) {
+    PIE_CHECK(!editing_, "an edit ends before tokens are appended");
+    const CellIndex cell = take_free_cell();
+    const Position position(n_tokens());
+    tokens_.push_back(token);
+    order_.push_back(cell);
+    assign(position, cell);
+    at(cell).key_position = position;
+    return cell;
+}
+
+void KvCells::truncate(int32_t n_tokens_kept) {
+    PIE_CHECK(!editing_ && n_tokens_kept <= n_tokens(), "truncate() shortens, outside of an edit");
+    while (n_tokens() > n_tokens_kept) {
+        release(order_.back());
+        order_.pop_back();
+        tokens_.pop_back();
+    }
+}
+
+std::vector<PendingRotation> KvCells::pending_rotations() const {
+    std::map<int32_t, std::vector<CellIndex>> by_delta;
+    for (int32_t i = 0; i < n_cells(); ++i) {
+        const Cell& cell = cells_[static_cast<size_t>(i)];
+        if (cell.position != hidden && cell.position != cell.key_position) {
+            by_delta[cell.position - cell.key_position].emplace_back(i);
+        }
+    }
+    std::vector<PendingRotation> pending;
+    pending.reserve(by_delta.size());
+    for (auto& [delta, cells] : by_delta) {
+        pending.push_back({delta, std::move(cells)});
+    }
+    return pending;
+}
+
+void KvCells::settle_keys() {
+    for (Cell& cell : cells_) {
+        if (cell.position != hidden) {
+            cell.key_position = cell.position;
+        }
+    }
+}
+
+void KvCells::leave_keys() {
+    PIE_CHECK(editing_, "leave_keys() belongs into an edit");
+    for (const CellIndex cell : saved_.order) {
+        saved_.key_positions.push_back(at(cell).key_position);
+    }
+    settle_keys();
+}
+
+void KvCells::check_invariant() const {
+    PIE_CHECK(!editing_, "invariants hold between edits");
+    PIE_CHECK(tokens_.size() == order_.size(), "one cell a token");
+    PIE_CHECK(tokens_.size() + free_.size() == cells_.size(), "every cell is used or free");
+    for (int32_t i = 0; i < n_tokens(); ++i) {
+        PIE_CHECK(position_of(cell_at(Position(i))) == Position(i), "token i has position i");
+    }
+    for (const CellIndex cell : free_) {
+        PIE_CHECK(position_of(cell) == hidden, "free cells are hidden");
+    }
+}
+
+} // namespace pie

@@ -1,0 +1,108 @@
+#pragma once
+
+// The bookkeeping of an editable KV cache, without its tensors: which token sits in which cell, at which
+// position, and which position the cell's stored key was rotated for. Moving a token is a change of numbers
+// here; its key is rotated later, once, just before a batch reads it.
+//
+// Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
+// batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
+//
+// Thread rule: the model thread alone.
+
+#include "cache/plan.h"
+
+#include <pie/types.h>
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace pie {
+
+// Cells whose keys must turn by `delta` positions before they are read.
+struct PendingRotation {
+    int32_t delta = 0;
+    std::vector<CellIndex> cells; // ascending
+};
+
+class KvCells {
+  public:
+    explicit KvCells(int32_t n_cells);
+
+    int32_t n_cells() const { return static_cast<int32_t>(cells_.size()); }
+    // Cells that place() can hand out; inside an edit, cells of tokens it drops do not count until commit().
+    int32_t n_free() const { return static_cast<int32_t>(free_.size()); }
+    // One past the highest cell in use: attention reads the rows before it.
+    int32_t extent() const;
+
+    // The sequence; outside of an edit every token has its cell.
+    std::span<const TokenId> tokens() const { return tokens_; }
+    int32_t n_tokens() const { return static_cast<int32_t>(tokens_.size()); }
+    CellIndex cell_at(Position position) const { return order_[static_cast<size_t>(position.value)]; }
+
+    // Position of the token in a cell, or -1 where attention must not look.
+    Position position_of(CellIndex cell) const { return cells_[static_cast<size_t>(cell.value)].position; }
+
+    // Starts turning the sequence into `wanted`: kept runs move to their new positions, other tokens are
+    // hidden. Whatever `plan` encodes must be placed before commit(). Room for it must be there: see
+    // can_begin().
+    void begin(const EditPlan& plan, std::span<const TokenId> wanted);
+    bool can_begin(const EditPlan& plan) const;
+
+    // Gives cells to positions that the plan encodes; from here on attention sees them.
+    std::vector<CellIndex> place(std::span<const Position> positions);
+
+    // The edit is done; cells of dropped tokens are free.
+    void commit();
+
+    // Gives the edit up. Where the dropped tokens' cells were still untouched the sequence is what it was
+    // before begin(); else it is what is kept and placed so far, closed up. What the last place() gave cells
+    // to is not part of it: giving up means that its encoding may have failed half-way.
+    void rollback();
+
+    // One more token at the end, outside of an edit; its cell is the one to encode into. Needs a free cell.
+    CellIndex append(TokenId token);
+    // Drops the tokens from `n_tokens` on.
+    void truncate(int32_t n_tokens);
+
+    // Keys that are not where their tokens are, one entry for each distinct distance.
+    std::vector<PendingRotation> pending_rotations() const;
+    // Declares every key to be rotated for its token's position, since the rotations were made.
+    void settle_keys();
+    // Declares the same inside of an edit though they were not (the paper's Conflict Fast Encoding);
+    // rollback() takes it back.
+    void leave_keys();
+
+    // Ends the program where the invariants above do not hold.
+    void check_invariant() const;
+
+  private:
+    struct Cell {
+        Position position{-1};
+        Position key_position{-1};
+    };
+    // The sequence as begin() found it.
+    struct Saved {
+        std::vector<TokenId> tokens;
+        std::vector<CellIndex> order;
+        std::vector<Position> key_positions; // by position; empty unless leave_keys() was called
+        bool intact = true;                  // no cell of it was given away
+        std::vector<Position> last_placed;   // positions of the new sequence
+    };
+
+    Cell& at(CellIndex cell) { return cells_[static_cast<size_t>(cell.value)]; }
+    CellIndex take_free_cell();
+    void release(CellIndex cell);
+    void assign(Position position, CellIndex cell);
+    void close_up();
+    std::vector<CellIndex> dropped_cells() const;
+
+    std::vector<Cell> cells_;
+    std::vector<CellIndex> free_; // a heap with the lowest cell on top, so that the extent stays small
+    std::vector<TokenId> tokens_;
+    std::vector<CellIndex> order_; // by position; -1 where an edit has not placed it yet
+    bool editing_ = false;
+    Saved saved_;
+};
+
+} // namespace pie

@@ -1,0 +1,325 @@
+// Random edit scripts against a naive rebuild: a plain list of tokens, and a plain array of what each cell
+// would hold if there were tensors behind it.
+
+#include "cache/cells.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+#include <vector>
+
+namespace pie {
+namespace {
+
+constexpr int garbage = -1; // what a failed encoding leaves behind
+constexpr int32_t n_cells_max = 200;
+
+// A key: which encoding made it, and the position that it is really rotated for.
+struct Key {
+    int made_by = garbage;
+    int32_t rotation = 0;
+};
+
+struct Token {
+    TokenId id;
+    int made_by = garbage;
+};
+
+// Where each kept token of the wanted sequence comes from; -1: encoded.
+struct Wanted {
+    std::vector<TokenId> tokens;
+    std::vector<int32_t> from;
+};
+
+EditPlan make_plan(const Wanted& wanted) {
+    EditPlan plan;
+    for (int32_t to = 0; to < std::ssize(wanted.from); ++to) {
+        const int32_t from = wanted.from[static_cast<size_t>(to)];
+        if (from < 0) {
+            plan.encode.emplace_back(to);
+            continue;
+        }
+        if (plan.keep.empty() || plan.keep.back().from + plan.keep.back().length != from ||
+            plan.keep.back().to + plan.keep.back().length != to) {
+            plan.keep.push_back({.from = from, .to = to, .length = 0});
+        }
+        ++plan.keep.back().length;
+        ++plan.tokens_kept;
+        plan.tokens_moved += from != to ? 1 : 0;
+    }
+    return plan;
+}
+
+class Script {
+  public:
+    Script(uint32_t seed, int32_t n_cells)
+        : random_(seed), cells_(n_cells), keys_(static_cast<size_t>(n_cells)) {}
+
+    void step();
+
+  private:
+    int32_t between(int32_t min, int32_t max) {
+        return std::uniform_int_distribution<int32_t>(min, max)(random_);
+    }
+    TokenId random_token() { return TokenId(between(0, 9)); }
+    Key& key_in(CellIndex cell) { return keys_[static_cast<size_t>(cell.value)]; }
+
+    void append();
+    void truncate();
+    void edit();
+    Wanted random_wanted();
+    void encode(CellIndex cell, Position position);
+    void encode_batches(const EditPlan& plan, int32_t n_batches_max, std::vector<int>& made_by);
+    void rotate();
+    void check();
+
+    std::mt19937 random_;
+    KvCells cells_;
+    std::vector<Key> keys_; // by cell
+    std::vector<Token> sequence_;
+    std::vector<Position> last_placed_;
+    int n_encodings_ = 0;
+};
+
+void Script::encode(CellIndex cell, Position position) {
+    key_in(cell) = {.made_by = n_encodings_++, .rotation = position.value};
+}
+
+// As the engine does before it reads keys.
+void Script::rotate() {
+    std::set<int32_t> deltas;
+    for (const PendingRotation& pending : cells_.pending_rotations()) {
+        CHECK(pending.delta != 0);
+        CHECK(deltas.insert(pending.delta).second);
+        CHECK(std::ranges::is_sorted(pending.cells));
+        for (const CellIndex cell : pending.cells) {
+            key_in(cell).rotation += pending.delta;
+        }
+    }
+    cells_.settle_keys();
+    CHECK(cells_.pending_rotations().empty());
+    for (int32_t i = 0; i < cells_.n_cells(); ++i) {
+        const Position position = cells_.position_of(CellIndex(i));
+        if (position.value >= 0) {
+            CHECK(key_in(CellIndex(i)).rotation == position.value);
+        }
+    }
+}
+
+void Script::append() {
+    if (cells_.n_free() == 0) {
+        return;
+    }
+    const TokenId token = random_token();
+    const CellIndex cell = cells_.append(token);
+    encode(cell, Position(static_cast<int32_t>(sequence_.size())));
+    sequence_.push_back({token, key_in(cell).made_by});
+}
+
+void Script::truncate() {
+    const int32_t n = between(0, cells_.n_tokens());
+    cells_.truncate(n);
+    sequence_.resize(static_cast<size_t>(n));
+}
+
+// Pieces of the sequence in any order, each token once at most, with new tokens between them.
+Wanted Script::random_wanted() {
+    Wanted wanted;
+    std::vector<std::pair<int32_t, int32_t>> pieces; // half-open
+    int32_t at = 0;
+    while (at < std::ssize(sequence_)) {
+        const int32_t length = between(1, std::min(12, static_cast<int32_t>(sequence_.size()) - at));
+        if (between(0, 3) != 0) {
+            pieces.emplace_back(at, at + length);
+        }
+        at += length;
+    }
+    if (pieces.size() > 1 && between(0, 1) == 0) {
+        std::swap(pieces[static_cast<size_t>(between(0, static_cast<int32_t>(pieces.size()) - 1))],
+                  pieces[0]);
+    }
+    const auto insert = [&] {
+        for (int32_t n = between(-3, 4); n > 0; --n) {
+            wanted.tokens.push_back(random_token());
+            wanted.from.push_back(-1);
+        }
+    };
+    for (const auto& [begin, end] : pieces) {
+        insert();
+        for (int32_t from = begin; from < end; ++from) {
+            wanted.tokens.push_back(sequence_[static_cast<size_t>(from)].id);
+            wanted.from.push_back(between(0, 7) == 0 ? -1 : from); // some are encoded again
+        }
+    }
+    insert();
+    return wanted;
+}
+
+// Places and encodes the plan's positions in batches; `made_by` learns which encoding made each wanted
+// token's key. Gives up before batch `n_batches_max`, or in the middle of it: then it is placed and nothing
+// sound is written.
+void Script::encode_batches(const EditPlan& plan, int32_t n_batches_max, std::vector<int>& made_by) {
+    std::vector<Position> last;
+    for (size_t done = 0; done < plan.encode.size() && n_batches_max >= 0; --n_batches_max) {
+        if (n_batches_max == 0 && between(0, 1) == 0) {
+            break;
+        }
+        const size_t n = std::min(static_cast<size_t>(between(1, 6)), plan.encode.size() - done);
+        last.assign(plan.encode.begin() + static_cast<std::ptrdiff_t>(done),
+                    plan.encode.begin() + static_cast<std::ptrdiff_t>(done + n));
+        const std::vector<CellIndex> placed = cells_.place(last);
+        for (size_t i = 0; i < n; ++i) {
+            encode(placed[i], last[i]);
+            if (n_batches_max == 0) {
+                key_in(placed[i]).made_by = garbage;
+            }
+            made_by[static_cast<size_t>(last[i].value)] = key_in(placed[i]).made_by;
+        }
+        rotate();
+        done += n;
+    }
+    last_placed_ = last;
+}
+
+void Script::edit() {
+    const Wanted wanted = random_wanted();
+    const EditPlan plan = make_plan(wanted);
+    const bool has_room = std::ssize(wanted.tokens) <= cells_.n_cells();
+    CHECK(cells_.can_begin(plan) == has_room);
+    if (!has_room) {
+        return;
+    }
+    const bool can_come_back = std::ssize(plan.encode) <= cells_.n_free();
+    std::vector<int> made_by;
+    for (const int32_t from : wanted.from) {
+        made_by.push_back(from < 0 ? garbage : sequence_[static_cast<size_t>(from)].made_by);
+    }
+    const bool gives_up = between(0, 3) == 0;
+    cells_.begin(plan, wanted.tokens);
+    encode_batches(plan, gives_up ? between(0, 3) : n_cells_max, made_by);
+    if (!gives_up) {
+        cells_.commit();
+    } else {
+        cells_.rollback();
+        for (const Position position : last_placed_) {
+            made_by[static_cast<size_t>(position.value)] = garbage;
+        }
+    }
+    if (!gives_up || !can_come_back) {
+        sequence_.clear();
+        for (size_t i = 0; i < made_by.size(); ++i) {
+            if (made_by[i] != garbage) {
+                sequence_.push_back({wanted.tokens[i], made_by[i]});
+            }
+        }
+    }
+}
+
+void Script::check() {
+    cells_.check_invariant();
+    REQUIRE(cells_.n_tokens() == std::ssize(sequence_));
+    CHECK(cells_.n_free() == cells_.n_cells() - cells_.n_tokens());
+    int32_t extent = 0;
+    for (int32_t i = 0; i < cells_.n_tokens(); ++i) {
+        const Token& token = sequence_[static_cast<size_t>(i)];
+        const CellIndex cell = cells_.cell_at(Position(i));
+        CHECK(cells_.tokens()[static_cast<size_t>(i)] == token.id);
+        CHECK(cells_.position_of(cell) == Position(i));
+        CHECK(key_in(cell).made_by == token.made_by);
+        extent = std::max(extent, cell.value + 1);
+    }
+    CHECK(cells_.extent() == extent);
+}
+
+void Script::step() {
+    const int32_t kind = between(0, 9);
+    if (kind < 3) {
+        append();
+    } else if (kind == 3) {
+        truncate();
+    } else {
+        edit();
+    }
+    check();
+    if (between(0, 1) == 0) {
+        rotate();
+    }
+}
+
+} // namespace
+
+TEST_CASE("any edit script leaves cells, tokens and keys as a rebuild has them") {
+    for (uint32_t seed = 1; seed <= 150; ++seed) {
+        CAPTURE(seed);
+        Script script(seed, seed % 2 == 0 ? 40 : n_cells_max); // tight and roomy
+        for (int step = 0; step < 60; ++step) {
+            CAPTURE(step);
+            script.step();
+        }
+    }
+}
+
+TEST_CASE("new tokens take the lowest cells") {
+    KvCells cells(16);
+    for (int32_t i = 0; i < 8; ++i) {
+        CHECK(cells.append(TokenId(i)) == CellIndex(i));
+    }
+    CHECK(cells.extent() == 8);
+    // Drops the tokens 2 and 3, and puts a new one behind token 5.
+    const std::vector<TokenId> wanted = {TokenId(0), TokenId(1), TokenId(4), TokenId(5),
+                                         TokenId(9), TokenId(6), TokenId(7)};
+    const EditPlan plan{.keep = {{0, 0, 2}, {4, 2, 2}, {6, 5, 2}},
+                        .encode = {Position(4)},
+                        .tokens_kept = 6,
+                        .tokens_moved = 4};
+    cells.begin(plan, wanted);
+    CHECK(cells.position_of(CellIndex(2)) == Position(-1)); // hidden, but not free before the edit is done
+    CHECK(cells.place(plan.encode) == std::vector{CellIndex(8)});
+    cells.commit();
+    CHECK(cells.append(TokenId(3)) == CellIndex(2));
+    CHECK(cells.extent() == 9);
+
+    const std::vector<PendingRotation> pending = cells.pending_rotations();
+    REQUIRE(pending.size() == 2);
+    CHECK(pending[0].delta == -2);
+    CHECK(pending[0].cells == std::vector{CellIndex(4), CellIndex(5)});
+    CHECK(pending[1].delta == -1);
+    CHECK(pending[1].cells == std::vector{CellIndex(6), CellIndex(7)});
+}
+
+TEST_CASE("moves before a rotation add up, and moves there and back need none") {
+    KvCells cells(8);
+    cells.append(TokenId(1));
+    cells.append(TokenId(2));
+    const auto insert_in_front = [&cells](int32_t n) {
+        std::vector<TokenId> wanted(static_cast<size_t>(n), TokenId(0));
+        std::vector<Position> encode;
+        for (int32_t i = 0; i < n; ++i) {
+            encode.emplace_back(i);
+        }
+        wanted.insert(wanted.end(), cells.tokens().begin(), cells.tokens().end());
+        cells.begin({.keep = {{0, n, cells.n_tokens()}},
+                     .encode = encode,
+                     .tokens_kept = cells.n_tokens(),
+                     .tokens_moved = cells.n_tokens()},
+                    wanted);
+        cells.place(encode);
+        cells.commit();
+    };
+    insert_in_front(1);
+    insert_in_front(2);
+    std::vector<PendingRotation> pending = cells.pending_rotations();
+    REQUIRE(pending.size() == 2);
+    CHECK(pending[0].delta == 2); // the token of the first insertion
+    CHECK(pending[1].delta == 3);
+    CHECK(pending[1].cells == std::vector{CellIndex(0), CellIndex(1)});
+
+    const std::vector<TokenId> back = {TokenId(1), TokenId(2)};
+    cells.begin({.keep = {{3, 0, 2}}, .encode = {}, .tokens_kept = 2, .tokens_moved = 2}, back);
+    cells.commit();
+    CHECK(cells.pending_rotations().empty());
+}
+
+} // namespace pie

@@ -1,0 +1,81 @@
+#include "cache/kv_cache.h"
+
+#include "cache/rotation.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <map>
+
+namespace pie {
+namespace {
+
+constexpr int32_t cell_granularity = 256; // attention reads the cache in steps of this many rows
+
+Result<void> check_type(ggml_type type, int32_t head_dim) {
+    if (!can_rotate(type) || head_dim % ggml_blck_size(type) != 0) {
+        return fail(
+            ErrorCode::unsupported,
+            fmt::format("the cache cannot hold heads of {} elements as {}; use f32, f16, bf16, q8_0 or q4_0 "
+                        "where their blocks divide the head",
+                        head_dim, ggml_type_name(type)));
+    }
+    return {};
+}
+
+} // namespace
+
+KvCache::KvCache(int32_t n_cells) : cells_(n_cells) {
+    static std::atomic<uint64_t> count = 0;
+    id_ = ++count;
+}
+
+Result<std::unique_ptr<KvCache>> KvCache::create(const Model& model, const KvCacheOptions& options) {
+    PIE_TRY(check_type(options.type_k, model.hparams().head_dim));
+    PIE_TRY(check_type(options.type_v, model.hparams().head_dim));
+    const int32_t n_cells = (options.n_cells + cell_granularity - 1) / cell_granularity * cell_granularity;
+    std::unique_ptr<KvCache> cache(new KvCache(n_cells));
+    PIE_TRY(cache->allocate(model, options));
+    return cache;
+}
+
+Result<void> KvCache::allocate(const Model& model, const KvCacheOptions& options) {
+    const Hyperparameters& hp = model.hparams();
+    std::map<ggml_backend_dev_t, ggml_context*> context_of;
+    for (int32_t layer = 0; layer < hp.n_layer; ++layer) {
+        ggml_context*& context = context_of[model.layer_device(layer)];
+        if (context == nullptr) {
+            context =
+                ggml_init({ggml_tensor_overhead() * 2 * static_cast<size_t>(hp.n_layer), nullptr, true});
+            contexts_.emplace_back(context);
+        }
+        keys_.push_back(ggml_new_tensor_2d(context, options.type_k, hp.n_embd_kv(), cells_.n_cells()));
+        values_.push_back(ggml_new_tensor_2d(context, options.type_v, hp.n_embd_kv(), cells_.n_cells()));
+    }
+    for (const auto& [device, context] : context_of) {
+        ggml_backend_buffer_t buffer =
+            ggml_backend_alloc_ctx_tensors_from_buft(context, ggml_backend_dev_buffer_type(device));
+        if (buffer == nullptr) {
+            return fail(
+                ErrorCode::too_large,
+                fmt::format(
+                    "no memory for a cache of {} tokens on {}; use a smaller context (-c) or q8_0 keys "
+                    "and values",
+                    cells_.n_cells(), ggml_backend_dev_name(device)));
+        }
+        // Attention multiplies masked rows by zero, so that even rows never written must be finite.
+        ggml_backend_buffer_clear(buffer, 0);
+        buffers_.emplace_back(buffer);
+    }
+    return {};
+}
+
+size_t KvCache::bytes() const {
+    size_t bytes = 0;
+    for (const auto& buffer : buffers_) {
+        bytes += ggml_backend_buffer_get_size(buffer.get());
+    }
+    return bytes;
+}
+
+} // namespace pie

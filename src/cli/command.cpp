@@ -1,0 +1,44 @@
+#include "cli/command.h"
+
+#include "cli/terminal.h"
+#include "model/hub.h"
+#include "model/store.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+namespace pie {
+
+int exit_status(ErrorCode code) {
+    switch (code) {
+    case ErrorCode::cancelled:
+        return 130;
+    case ErrorCode::invalid_argument:
+        return 2;
+    case ErrorCode::not_found:
+    case ErrorCode::io:
+    case ErrorCode::corrupt:
+    case ErrorCode::unsupported:
+    case ErrorCode::too_large:
+    case ErrorCode::internal:
+        return 1;
+    }
+    return 1;
+}
+
+int print_error(const Error& error) {
+    fmt::print(stderr, "{} {}\n", coloured(Stream::err, Colour::red, "pie:"), printable(error.message));
+    return exit_status(error.code);
+}
+
+Result<std::filesystem::path> find_model(std::string_view name, std::string_view hub) {
+    PIE_ASSIGN(const StoreSettings settings, store_settings_from_environment());
+    if (hub.empty()) {
+        return resolve_model(name, settings);
+    }
+    Progress progress(progress_on_stderr());
+    return resolve_hub(hub, settings, progress);
+}
+
+} // namespace pie

@@ -1,0 +1,24 @@
+#include "cli/comparison.h"
+
+#include "eval/metrics.h"
+
+#include <vector>
+
+namespace pie {
+
+Result<Comparison> compare_with_full(Session& live, Session& reference, std::string_view text,
+                                     ByteOffset cursor, const ReuseOptions& reuse,
+                                     const CompletionOptions& options,
+                                     const std::function<void(int32_t done, int32_t total)>& progress) {
+    Comparison comparison;
+    PIE_ASSIGN(comparison.edit.update, live.update(text, cursor, reuse));
+    PIE_ASSIGN(comparison.edit.completion, live.complete(options));
+    PIE_ASSIGN(comparison.full.update,
+               reference.update(text, cursor, {.method = ReuseMethod::full}, progress));
+    PIE_ASSIGN(comparison.full.completion, reference.complete(options));
+    comparison.first_token_kl = kl_divergence(reference.sequence().logits(), live.sequence().logits());
+    comparison.agreement = agreement(comparison.edit.completion.tokens, comparison.full.completion.tokens);
+    return comparison;
+}
+
+} // namespace pie

@@ -1,0 +1,41 @@
+#pragma once
+
+// One edit, answered twice: by the session that keeps its cache, and by full recompute, which is the measure
+// of both its speed and its truth.
+
+#include "session/session.h"
+
+#include <pie/result.h>
+
+#include <functional>
+#include <string_view>
+
+namespace pie {
+
+struct Answer {
+    UpdateReport update;
+    Completion completion;
+
+    // From the edited text to the first token, on the person's clock.
+    double first_token_milliseconds() const {
+        return update.milliseconds + completion.first_token_milliseconds;
+    }
+};
+
+struct Comparison {
+    Answer edit;
+    Answer full;
+    double first_token_kl = 0; // KL(full || edit)
+    double agreement = 0;      // share of equal tokens of the two completions
+
+    double speedup() const { return full.first_token_milliseconds() / edit.first_token_milliseconds(); }
+};
+
+// The text after the edit, with the cursor in it, and what `live` knows from before it. `reference` computes
+// the same from nothing; `progress` hears of that, the long part.
+Result<Comparison> compare_with_full(Session& live, Session& reference, std::string_view text,
+                                     ByteOffset cursor, const ReuseOptions& reuse,
+                                     const CompletionOptions& options,
+                                     const std::function<void(int32_t done, int32_t total)>& progress);
+
+} // namespace pie

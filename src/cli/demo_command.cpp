@@ -1,0 +1,201 @@
+// pie demo: a scripted editing session on a source file of this repository. After every edit the completion
+// of the live cache stands beside that of a full recompute.
+
+#include "base/interrupt.h"
+#include "cli/command.h"
+#include "cli/comparison.h"
+#include "cli/demo_script.h"
+#include "cli/edit_view.h"
+#include "cli/run_flags.h"
+#include "cli/terminal.h"
+#include "cli/work_report.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <vector>
+
+namespace pie {
+namespace {
+
+struct DemoArguments {
+    RunFlags run;
+    ReuseOptions reuse;
+    CompletionOptions completion{.n_predict = 24, .sampling = {}};
+    bool json = false;
+};
+
+struct StepResult {
+    std::string title;
+    Comparison comparison;
+    std::vector<double> keystroke_milliseconds; // of a typed step
+};
+
+double median(std::vector<double> values) {
+    std::ranges::sort(values);
+    return values[values.size() / 2];
+}
+
+std::string_view line_before(std::string_view text, ByteOffset cursor) {
+    const std::string_view before = text.substr(0, cursor.value);
+    return before.substr(before.rfind('\n') + 1);
+}
+
+// All but the last key of a typed step; the last one is the update that is compared.
+Result<std::vector<double>> type_keys(Session& live, const DemoStep& step, const ReuseOptions& reuse) {
+    std::vector<double> milliseconds;
+    for (size_t typed = 0; typed < step.typed.size(); ++typed) {
+        const size_t missing = step.typed.size() - typed;
+        std::string text = step.text;
+        text.erase(step.cursor.value - missing, missing);
+        PIE_ASSIGN(const UpdateReport update, live.update(text, step.cursor - missing, reuse));
+        milliseconds.push_back(update.milliseconds);
+    }
+    return milliseconds;
+}
+
+void print_step(const DemoStep& step, const StepResult& result, const ReuseOptions& reuse) {
+    constexpr int shown_lines = 3;
+    const Comparison& comparison = result.comparison;
+    const std::string_view line = line_before(step.text, step.cursor);
+    if (!result.keystroke_milliseconds.empty()) {
+        fmt::print("  {} keystrokes, each encoded as it is typed: median {}, slowest {}\n",
+                   result.keystroke_milliseconds.size(),
+                   milliseconds_text(median(result.keystroke_milliseconds)),
+                   milliseconds_text(*std::ranges::max_element(result.keystroke_milliseconds)));
+    }
+    const auto print_answer = [&](const std::string& name, const Answer& answer, Colour colour) {
+        fmt::print("  {:<15} {:>5} of {} tokens encoded, first token after {}\n{}", name,
+                   answer.update.tokens_encoded, answer.update.tokens_context,
+                   coloured(Stream::out, colour, milliseconds_text(answer.first_token_milliseconds())),
+                   completion_view(line, answer.completion.text, shown_lines));
+    };
+    print_answer(method_name(reuse.method), comparison.edit, Colour::green);
+    print_answer("full recompute", comparison.full, Colour::yellow);
+    fmt::print("\n");
+    std::fflush(stdout);
+}
+
+void print_table(const std::vector<StepResult>& results) {
+    fmt::print("{}\n", coloured(Stream::out, Colour::bold,
+                                fmt::format("{:<40} {:>7} {:>7} {:>9} {:>9} {:>6} {:>8} {:>6}", "edit",
+                                            "context", "encoded", "edit", "full", "times", "KL", "equal")));
+    for (const StepResult& result : results) {
+        const Comparison& c = result.comparison;
+        fmt::print("{:<40.40} {:>7} {:>7} {:>9} {:>9} {:>5.0f}x {:>8.4f} {:>4.0f} %\n", result.title,
+                   c.edit.update.tokens_context, c.edit.update.tokens_encoded,
+                   milliseconds_text(c.edit.first_token_milliseconds()),
+                   milliseconds_text(c.full.first_token_milliseconds()), c.speedup(), c.first_token_kl,
+                   c.agreement * 100);
+    }
+    fmt::print(
+        "\nedit, full: time to the first token. KL: of its distribution to full recompute's, in nats. equal: "
+        "tokens of the\ncompletion that are the same.\n");
+}
+
+nlohmann::json as_json(const StepResult& result) {
+    const Comparison& c = result.comparison;
+    nlohmann::json step = {{"title", result.title},
+                           {"context_tokens", c.edit.update.tokens_context},
+                           {"tokens_kept", c.edit.update.tokens_kept},
+                           {"tokens_moved", c.edit.update.tokens_moved},
+                           {"tokens_encoded", c.edit.update.tokens_encoded},
+                           {"edit_to_first_token_ms", c.edit.first_token_milliseconds()},
+                           {"full_recompute_ms", c.full.first_token_milliseconds()},
+                           {"completion", c.edit.completion.text},
+                           {"completion_full", c.full.completion.text},
+                           {"first_token_kl", c.first_token_kl},
+                           {"agreement", c.agreement}};
+    if (!result.keystroke_milliseconds.empty()) {
+        step["keystroke_ms"] = result.keystroke_milliseconds;
+    }
+    return step;
+}
+
+Result<std::vector<StepResult>> run_steps(const DemoArguments& arguments, const DemoScript& script,
+                                          Session& live, Session& reference, WorkProgress& progress) {
+    std::vector<StepResult> results;
+    std::string_view before = script.start;
+    for (const DemoStep& step : script.steps) {
+        StepResult result{.title = step.title, .comparison = {}, .keystroke_milliseconds = {}};
+        if (!arguments.json) {
+            fmt::print(
+                "{}\n{}",
+                coloured(Stream::out, Colour::bold, fmt::format("{}. {}", results.size() + 1, step.title)),
+                edit_view(before, step.text));
+            std::fflush(stdout);
+        }
+        PIE_ASSIGN(result.keystroke_milliseconds, type_keys(live, step, arguments.reuse));
+        PIE_ASSIGN(result.comparison,
+                   compare_with_full(live, reference, step.text, step.cursor, arguments.reuse,
+                                     arguments.completion, progress.tokens("full recompute, to compare")));
+        if (!arguments.json) {
+            print_step(step, result, arguments.reuse);
+        }
+        results.push_back(std::move(result));
+        before = step.text;
+    }
+    return results;
+}
+
+Result<void> run_demo(const DemoArguments& arguments) {
+    const DemoScript script = demo_script();
+    PIE_ASSIGN(const LoadedModel loaded, load_model(arguments.run));
+    loaded.engine->set_cancel_flag(&interrupt_flag());
+    PIE_ASSIGN(const auto live, create_session(loaded, arguments.run, arguments.completion.n_predict));
+    PIE_ASSIGN(const auto reference, create_session(loaded, arguments.run, arguments.completion.n_predict));
+    WorkProgress progress;
+    if (!arguments.json) {
+        fmt::print("{} completes {} ({}), on {} threads, while the file is edited.\n\n", loaded.name,
+                   script.file, layout_name(live->layout()), loaded.engine->n_threads());
+        std::fflush(stdout);
+    }
+    PIE_ASSIGN(const UpdateReport opened,
+               live->update(script.start, script.cursor, {}, progress.tokens("opening the file")));
+    if (!arguments.json) {
+        fmt::print("opened: {} tokens encoded in {}\n\n", opened.tokens_encoded,
+                   milliseconds_text(opened.milliseconds));
+        std::fflush(stdout);
+    }
+    PIE_ASSIGN(const std::vector<StepResult> results,
+               run_steps(arguments, script, *live, *reference, progress));
+    if (!arguments.json) {
+        print_table(results);
+        return {};
+    }
+    nlohmann::json steps = nlohmann::json::array();
+    for (const StepResult& result : results) {
+        steps.push_back(as_json(result));
+    }
+    const nlohmann::json object = {{"model", loaded.name},
+                                   {"file", script.file},
+                                   {"method", method_name(arguments.reuse.method)},
+                                   {"threads", loaded.engine->n_threads()},
+                                   {"open_ms", opened.milliseconds},
+                                   {"steps", steps}};
+    fmt::print("{}\n", object.dump(2));
+    return {};
+}
+
+} // namespace
+
+void add_demo_command(CLI::App& app, CommandRun& run) {
+    auto arguments = std::make_shared<DemoArguments>();
+    CLI::App* command =
+        app.add_subcommand("demo", "Edit a source file in a scripted session, beside full recompute");
+    add_run_flags(*command, arguments->run);
+    add_reuse_flags(*command, arguments->reuse);
+    add_completion_flags(*command, arguments->completion);
+    command->add_flag("--json", arguments->json, "Print one JSON object");
+    command->callback([arguments, &run] {
+        run = [arguments] {
+            const auto result = run_demo(*arguments);
+            return result ? 0 : print_error(result.error());
+        };
+    });
+}
+
+} // namespace pie

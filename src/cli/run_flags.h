@@ -1,0 +1,48 @@
+#pragma once
+
+// Flags that the commands which run a model share, and what they make: the model with its engine, and
+// sessions.
+
+#include "cli/command.h"
+#include "engine/engine.h"
+#include "model/catalogue.h"
+#include "model/model.h"
+#include "session/session.h"
+
+#include <pie/result.h>
+
+#include <memory>
+#include <string>
+
+namespace pie {
+
+struct RunFlags {
+    std::string model = catalogue().default_model;
+    std::string hub; // where not empty, it goes before `model`
+    int32_t n_gpu_layers = 0;
+    int32_t n_threads = 0; // 0: physical cores
+    int32_t n_ctx = 0;     // 0: the session's default
+    std::string type_k = "f16";
+    std::string type_v = "f16";
+};
+
+void add_run_flags(CLI::App& command, RunFlags& flags);
+void add_completion_flags(CLI::App& command, CompletionOptions& options);
+void add_reuse_flags(CLI::App& command, ReuseOptions& options);
+
+// As --method takes it.
+std::string method_name(ReuseMethod method);
+
+struct LoadedModel {
+    std::unique_ptr<Model> model;
+    std::unique_ptr<Engine> engine;
+    std::string name; // as the user called it
+};
+
+Result<LoadedModel> load_model(const RunFlags& flags);
+
+// A session whose prompts leave room for n_predict tokens.
+Result<std::unique_ptr<Session>> create_session(const LoadedModel& loaded, const RunFlags& flags,
+                                                int32_t n_predict);
+
+} // namespace pie

@@ -1,0 +1,31 @@
+#pragma once
+
+// What the two output streams are: the one place that knows of terminals, colours and NO_COLOR. Colour is
+// used on a terminal only, and never where NO_COLOR is set or TERM is "dumb". Any thread may call.
+
+#include "base/progress.h"
+
+#include <string>
+#include <string_view>
+
+namespace pie {
+
+enum class Stream { out, err };
+enum class Colour { bold, dim, red, green, yellow, blue, cyan };
+
+bool is_terminal(Stream stream);
+int terminal_columns(Stream stream); // 80 where nothing tells
+
+// `text` in the colour, or as it is where the stream is to have none.
+std::string coloured(Stream stream, Colour colour, std::string_view text);
+
+// The rule behind it, from what the environment says; a null pointer is a variable that is not set.
+bool colour_is_wanted(bool on_terminal, const char* no_color, const char* term);
+
+// For long work: a bar on a terminal, else a line now and then.
+ProgressOutput progress_on_stderr();
+
+// Text from a file, a network or an argument, without the control characters that would steer a terminal.
+std::string printable(std::string_view text);
+
+} // namespace pie

@@ -1,0 +1,183 @@
+#include "engine/engine.h"
+
+#include "base/check.h"
+#include "engine/threads.h"
+
+#include <fmt/format.h>
+#include <ggml-cpu.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace pie {
+namespace {
+
+constexpr int32_t kv_granularity = 256; // as libllama pads, so that graphs are reused and equal to the bit
+
+int32_t rows_read(const KvCells& cells) {
+    const int32_t padded = (cells.extent() + kv_granularity - 1) / kv_granularity * kv_granularity;
+    return std::min(cells.n_cells(), std::max(kv_granularity, padded));
+}
+
+void set_input(ggml_tensor* tensor, const void* data) {
+    ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
+}
+
+} // namespace
+
+void Engine::FreePool::operator()(ggml_threadpool* pool) const {
+    ggml_threadpool_free(pool);
+}
+
+Engine::Engine(const Model& model, const EngineOptions& options) : model_(model), options_(options) {
+    if (options_.n_threads <= 0) {
+        options_.n_threads = physical_core_count();
+    }
+}
+
+Engine::~Engine() = default;
+
+Result<std::unique_ptr<Engine>> Engine::create(const Model& model, const EngineOptions& options) {
+    std::unique_ptr<Engine> engine(new Engine(model, options));
+    PIE_TRY(engine->start_backends());
+    return engine;
+}
+
+Result<void> Engine::start_backends() {
+    std::set<ggml_backend_dev_t> devices;
+    for (int32_t layer = 0; layer < model_.hparams().n_layer; ++layer) {
+        devices.insert(model_.layer_device(layer));
+    }
+    ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+    devices.erase(cpu);
+    for (ggml_backend_dev_t device : devices) {
+        backends_.emplace_back(ggml_backend_dev_init(device, nullptr));
+    }
+    backends_.emplace_back(ggml_backend_dev_init(cpu, nullptr));
+    for (const auto& backend : backends_) {
+        if (backend == nullptr) {
+            return fail(ErrorCode::internal, "a compute device cannot be started; try -ngl 0");
+        }
+    }
+    ggml_threadpool_params pool = ggml_threadpool_params_default(options_.n_threads);
+    pool_.reset(ggml_threadpool_new(&pool));
+    if (pool_ == nullptr) {
+        return fail(ErrorCode::internal,
+                    fmt::format("{} threads cannot be started; try fewer (-t)", options_.n_threads));
+    }
+    ggml_backend_t cpu_backend = backends_.back().get();
+    ggml_backend_cpu_set_n_threads(cpu_backend, options_.n_threads);
+    ggml_backend_cpu_set_threadpool(cpu_backend, pool_.get());
+    ggml_backend_cpu_set_abort_callback(
+        cpu_backend,
+        [](void* self) {
+            const auto* cancel = static_cast<Engine*>(self)->cancel_;
+            return cancel != nullptr && cancel->load(std::memory_order_relaxed);
+        },
+        this);
+
+    std::vector<ggml_backend_t> order;
+    for (const auto& backend : backends_) {
+        order.push_back(backend.get());
+    }
+    scheduler_.reset(ggml_backend_sched_new(order.data(), nullptr, static_cast<int>(order.size()),
+                                            graph_nodes_max(model_), false, true));
+    return {};
+}
+
+Result<void> Engine::reserve(const KvCache& cache) {
+    const int32_t n_cells = cache.cells().n_cells();
+    graph_ = {}; // its memory goes to the largest one
+    const Graph largest = build_graph(model_, cache, {std::min(options_.n_batch, n_cells), n_cells, 1});
+    if (!ggml_backend_sched_reserve(scheduler_.get(), largest.nodes)) {
+        return fail(ErrorCode::too_large,
+                    fmt::format("no memory to compute batches of {} tokens over a context of {}; "
+                                "use a smaller context (-c)",
+                                options_.n_batch, n_cells));
+    }
+    return {};
+}
+
+size_t Engine::compute_bytes() const {
+    size_t bytes = 0;
+    for (const auto& backend : backends_) {
+        bytes += ggml_backend_sched_get_buffer_size(scheduler_.get(), backend.get());
+    }
+    return bytes;
+}
+
+Result<void> Engine::prepare_graph(const KvCache& cache, const BatchShape& shape) {
+    if (graph_.nodes != nullptr && shape == shape_ && graph_cache_ == cache.id()) {
+        return {};
+    }
+    graph_ = build_graph(model_, cache, shape);
+    shape_ = shape;
+    graph_cache_ = cache.id();
+    ggml_backend_sched_reset(scheduler_.get());
+    if (!ggml_backend_sched_alloc_graph(scheduler_.get(), graph_.nodes)) {
+        graph_ = {};
+        return fail(ErrorCode::too_large,
+                    fmt::format("no memory to compute a batch of {} tokens", shape.n_tokens));
+    }
+    return {};
+}
+
+void Engine::fill_inputs(const KvCells& cells, const Batch& batch) {
+    set_input(graph_.tokens, batch.tokens.data());
+    set_input(graph_.positions, batch.positions.data());
+    const std::vector<int64_t> rows = [&] {
+        std::vector<int64_t> result;
+        for (const CellIndex cell : batch.cells) {
+            result.push_back(cell.value);
+        }
+        return result;
+    }();
+    set_input(graph_.cells, rows.data());
+    set_input(graph_.outputs, batch.outputs.data());
+
+    const ggml_fp16_t visible = ggml_fp32_to_fp16(0.0F);
+    const ggml_fp16_t masked = ggml_fp32_to_fp16(-INFINITY);
+    const auto n_kv = static_cast<size_t>(shape_.n_kv);
+    std::vector<uint32_t> position_of(n_kv); // hidden cells are -1, hence larger than any position
+    for (size_t i = 0; i < n_kv; ++i) {
+        position_of[i] = static_cast<uint32_t>(cells.position_of(CellIndex(static_cast<int32_t>(i))).value);
+    }
+    mask_.resize(n_kv * batch.tokens.size());
+    for (size_t t = 0; t < batch.tokens.size(); ++t) {
+        const auto own = static_cast<uint32_t>(batch.positions[t].value);
+        ggml_fp16_t* row = mask_.data() + t * n_kv;
+        for (size_t i = 0; i < n_kv; ++i) {
+            row[i] = position_of[i] <= own ? visible : masked;
+        }
+    }
+    set_input(graph_.mask, mask_.data());
+}
+
+Result<void> Engine::run(ggml_status status) {
+    switch (status) {
+    case GGML_STATUS_SUCCESS:
+        return {};
+    case GGML_STATUS_ABORTED:
+        return fail(ErrorCode::cancelled, "the computation was cancelled");
+    default:
+        return fail(ErrorCode::internal,
+                    fmt::format("a compute device failed ({})", ggml_status_to_string(status)));
+    }
+}
+
+Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batch) {
+    const auto n_tokens = static_cast<int32_t>(batch.tokens.size());
+    PIE_CHECK(n_tokens > 0 && n_tokens <= options_.n_batch, "a batch holds 1 to n_batch tokens");
+    PIE_CHECK(!batch.outputs.empty(), "at least one token's logits are computed");
+    PIE_TRY(rotate_keys(cache));
+    const BatchShape shape{n_tokens, rows_read(cache.cells()), static_cast<int32_t>(batch.outputs.size())};
+    PIE_TRY(prepare_graph(cache, shape));
+    fill_inputs(cache.cells(), batch);
+    PIE_TRY(run(ggml_backend_sched_graph_compute(scheduler_.get(), graph_.nodes)));
+    logits_.resize(static_cast<size_t>(ggml_nelements(graph_.logits)));
+    ggml_backend_tensor_get(graph_.logits, logits_.data(), 0, ggml_nbytes(graph_.logits));
+    return std::span<const float>(logits_);
+}
+
+} // namespace pie

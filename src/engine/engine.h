@@ -1,0 +1,105 @@
+#pragma once
+
+// Runs batches of one model on its devices: builds the graph, fills its inputs from the cache's bookkeeping,
+// rotates keys that moved, computes. Owns the backends, their scheduler and a pool of threads that lives as
+// long as it does.
+//
+// Thread rule: the model thread alone; the cancel flag may be set from anywhere.
+
+#include "cache/kv_cache.h"
+#include "engine/graph.h"
+#include "model/model.h"
+
+#include <pie/result.h>
+#include <pie/types.h>
+
+#include <ggml-backend.h>
+#include <ggml-cpp.h>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+namespace pie {
+
+// `host_first` takes the SIMD kernels wherever the host can reach the keys; `graph` sends all rotations
+// through the path that other devices need, which is how machines without such a device test it.
+enum class RotationPath { host_first, graph };
+
+struct EngineOptions {
+    int32_t n_threads = 0; // 0: physical cores
+    int32_t n_batch = 512; // most tokens in one graph
+    RotationPath rotation = RotationPath::host_first;
+};
+
+// Tokens to encode. All spans but `outputs` have one entry a token, positions ascending.
+struct Batch {
+    std::span<const TokenId> tokens;
+    std::span<const Position> positions;
+    std::span<const CellIndex> cells;
+    std::span<const int32_t> outputs; // indices of tokens whose logits are wanted; at least one
+};
+
+class Engine {
+  public:
+    // Errors: internal (a device or the threads cannot be started).
+    static Result<std::unique_ptr<Engine>> create(const Model& model, const EngineOptions& options = {});
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    // Sets memory aside for the largest graph over this cache, so that no later batch fails for want of it.
+    // Errors: too_large.
+    Result<void> reserve(const KvCache& cache);
+
+    // Encodes a batch of at most n_batch() tokens into the cache; attention sees every cell that has a
+    // position up to the token's own. Logits are [n_outputs][n_vocab], valid until the next call. Pending
+    // rotations are made first. Errors: cancelled, internal; rows of the batch's own cells are undefined
+    // then, all others as before.
+    Result<std::span<const float>> compute(KvCache& cache, const Batch& batch);
+
+    // Rotates the keys that are not where their tokens are. Never cancelled half-way: its cost is
+    // milliseconds.
+    Result<void> rotate_keys(KvCache& cache);
+
+    // While set, compute() stops between two operators. The caller clears it.
+    void set_cancel_flag(const std::atomic<bool>* cancel) { cancel_ = cancel; }
+
+    int32_t n_batch() const { return options_.n_batch; }
+    int32_t n_threads() const { return options_.n_threads; }
+    const Model& model() const { return model_; }
+    // Memory beyond weights and cache.
+    size_t compute_bytes() const;
+
+  private:
+    struct FreePool {
+        void operator()(ggml_threadpool* pool) const;
+    };
+
+    Engine(const Model& model, const EngineOptions& options);
+    Result<void> start_backends();
+    Result<void> prepare_graph(const KvCache& cache, const BatchShape& shape);
+    void fill_inputs(const KvCells& cells, const Batch& batch);
+    Result<void> run(ggml_status status);
+    Result<void> rotate_on_host(KvCache& cache, std::span<const PendingRotation> pending);
+    Result<void> rotate_by_graph(KvCache& cache, std::span<const PendingRotation> pending);
+    bool rotates_on_host(const ggml_tensor* keys) const;
+
+    const Model& model_;
+    EngineOptions options_;
+    std::unique_ptr<ggml_threadpool, FreePool> pool_;
+    std::vector<ggml_backend_ptr> backends_; // the CPU last
+    ggml_backend_sched_ptr scheduler_;
+    const std::atomic<bool>* cancel_ = nullptr;
+    // The last graph, reused while neither shape nor cache change: a decode step then builds nothing.
+    Graph graph_;
+    BatchShape shape_;
+    uint64_t graph_cache_ = 0; // KvCache::id
+    std::vector<ggml_fp16_t> mask_;
+    std::vector<float> logits_;
+};
+
+} // namespace pie

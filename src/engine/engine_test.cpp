@@ -1,0 +1,232 @@
+// Our graphs against libllama's decode, to the bit, on tiny random models: every architecture, rope variant,
+// weight type and cache type.
+
+#include "engine/engine.h"
+#include "support/reference.h"
+#include "support/tiny_model.h"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <atomic>
+
+namespace pie {
+namespace {
+
+using testing::DecodeOptions;
+using testing::load_tiny_model;
+using testing::random_tokens;
+using testing::TinyModel;
+
+// Feeds the same batches to both sides and compares the logits of every batch. Of the first batch all tokens'
+// logits are asked for, of the others those of the last token.
+void check_equal(const Model& model, const DecodeOptions& options, std::span<const int32_t> batches) {
+    testing::Reference reference(model, options);
+    testing::Appender ours(model, options);
+    int32_t n_past = 0;
+    for (const int32_t n : batches) {
+        CAPTURE(n_past);
+        CAPTURE(n);
+        const std::vector<TokenId> tokens = random_tokens(n, static_cast<uint32_t>(n_past));
+        std::vector<int32_t> outputs;
+        for (int32_t i = n_past == 0 ? 0 : n - 1; i < n; ++i) {
+            outputs.push_back(i);
+        }
+        CHECK(testing::bit_difference(ours.decode(tokens, outputs), reference.decode(tokens, outputs)) == "");
+        n_past += n;
+    }
+}
+
+constexpr std::array one_prompt = {40, 1, 1, 1};
+constexpr std::array several_batches = {16, 16, 8, 1, 1, 5};
+
+void check_equal(const TinyModel& description, const DecodeOptions& options = {}) {
+    CAPTURE(description.architecture);
+    CAPTURE(std::string(ggml_type_name(description.weight_type)));
+    CAPTURE(std::string(ggml_type_name(options.type_k)));
+    CAPTURE(std::string(ggml_type_name(options.type_v)));
+    const auto model = load_tiny_model(description);
+    check_equal(*model, options, one_prompt);
+    check_equal(*model, options, several_batches);
+}
+
+// One description an architecture; rows divide into the blocks of every weight type.
+std::vector<TinyModel> architectures() {
+    return {
+        {.architecture = "llama", .n_embd = 256, .head_dim = 64},
+        {.architecture = "qwen2", .n_embd = 256, .n_head_kv = 4, .head_dim = 64, .n_ff = 512},
+        {.architecture = "qwen3", .n_embd = 256, .n_head = 8, .n_head_kv = 2, .head_dim = 64},
+        {.architecture = "qwen3moe", .n_embd = 256, .head_dim = 64, .n_expert = 8, .n_expert_used = 3},
+        {.architecture = "starcoder2", .n_embd = 256, .head_dim = 64},
+        {.architecture = "granite", .n_embd = 256, .head_dim = 64, .has_all_biases = true},
+    };
+}
+
+} // namespace
+
+TEST_CASE("logits equal llama_decode's for every architecture and weight type") {
+    for (TinyModel description : architectures()) {
+        for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0,
+                                     GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
+            description.weight_type = type;
+            check_equal(description);
+        }
+    }
+}
+
+TEST_CASE("logits equal llama_decode's for every rope variant") {
+    for (const TinyModel& plain : architectures()) {
+        for (const char* scaling : {"", "linear", "yarn", "none"}) {
+            CAPTURE(std::string(scaling));
+            TinyModel description = plain;
+            description.rope_scaling = scaling;
+            check_equal(description);
+            // Only these two read frequency factors.
+            if (plain.architecture == "llama" || plain.architecture == "granite") {
+                description.has_freq_factors = true;
+                check_equal(description);
+            }
+        }
+    }
+}
+
+TEST_CASE("logits equal llama_decode's for every cache type") {
+    const std::array types = {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0};
+    for (const ggml_type type_k : types) {
+        for (const ggml_type type_v : types) {
+            const DecodeOptions options{.type_k = type_k, .type_v = type_v};
+            check_equal({.architecture = "llama", .n_head_kv = 4}, options);
+            check_equal({.architecture = "qwen3", .head_dim = 64}, options);
+        }
+    }
+}
+
+TEST_CASE("logits equal llama_decode's where the embedding is the output matrix too") {
+    for (TinyModel description : architectures()) {
+        description.has_tied_output = true;
+        for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_K}) {
+            description.weight_type = type;
+            check_equal(description);
+        }
+    }
+}
+
+TEST_CASE("logits equal llama_decode's for optional tensors and other shapes") {
+    for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_Q4_0}) {
+        check_equal({.architecture = "llama", .weight_type = type, .has_all_biases = true});
+        check_equal({.architecture = "llama", .weight_type = type, .n_expert = 4, .n_expert_used = 1});
+        check_equal({.architecture = "llama", .weight_type = type, .n_head = 2, .head_dim = 128});
+        check_equal({.architecture = "qwen3moe", .weight_type = type, .n_expert = 4, .n_expert_used = 4});
+        check_equal({.architecture = "qwen2", .weight_type = type, .n_layer = 1, .n_head_kv = 1});
+    }
+}
+
+TEST_CASE("logits equal llama_decode's over more cells than one step, on two threads") {
+    const auto model = load_tiny_model({.architecture = "qwen2", .n_layer = 1});
+    constexpr std::array batches = {250, 5, 1, 1, 256, 1, 3};
+    check_equal(*model, {.n_cells = 1024, .n_batch = 256, .n_threads = 2}, batches);
+}
+
+TEST_CASE("attention goes by position, whatever lies in cells between") {
+    const auto model = load_tiny_model({.architecture = "llama"});
+    const std::vector<TokenId> tokens = random_tokens(40, 1);
+    constexpr int32_t last = 39;
+    testing::Appender dense(*model, {});
+    const std::vector<float> expected = dense.decode(tokens, std::span(&last, 1));
+
+    // Every other cell is taken by another sequence, which the edit hides.
+    testing::Appender scattered(*model, {.n_cells = 256});
+    KvCells& cells = scattered.cache().cells();
+    constexpr int32_t other_last = 99;
+    scattered.decode(random_tokens(100, 2), std::span(&other_last, 1));
+    EditPlan thinning;
+    std::vector<TokenId> odd;
+    for (int32_t i = 0; i < 50; ++i) {
+        thinning.keep.push_back({.from = 2 * i + 1, .to = i, .length = 1});
+        odd.push_back(cells.tokens()[static_cast<size_t>(2 * i + 1)]);
+    }
+    thinning.tokens_kept = 50;
+    cells.begin(thinning, odd);
+    cells.commit();
+
+    EditPlan plan;
+    for (int32_t i = 0; i <= last; ++i) {
+        plan.encode.emplace_back(i);
+    }
+    cells.begin(plan, tokens);
+    const std::vector<CellIndex> placed = cells.place(plan.encode);
+    CHECK(placed[1] == CellIndex(2));
+    const auto logits = scattered.engine().compute(
+        scattered.cache(),
+        {.tokens = tokens, .positions = plan.encode, .cells = placed, .outputs = std::span(&last, 1)});
+    cells.commit();
+    REQUIRE(logits.has_value());
+    CHECK(testing::relative_error(*logits, expected) < 1e-5); // sums in another order
+}
+
+TEST_CASE("a cancelled batch says so, and the next one is computed as if it had not been") {
+    const auto model = load_tiny_model({.architecture = "qwen2"});
+    const std::vector<TokenId> tokens = random_tokens(40, 1);
+    constexpr int32_t last = 39;
+    testing::Appender undisturbed(*model, {});
+    const std::vector<float> expected = undisturbed.decode(tokens, std::span(&last, 1));
+
+    testing::Appender ours(*model, {});
+    std::atomic<bool> cancel = true;
+    ours.engine().set_cancel_flag(&cancel);
+    std::vector<Position> positions;
+    std::vector<CellIndex> cells;
+    for (int32_t i = 0; i <= last; ++i) {
+        positions.emplace_back(i);
+        cells.push_back(ours.cache().cells().append(tokens[static_cast<size_t>(i)]));
+    }
+    const Batch batch{
+        .tokens = tokens, .positions = positions, .cells = cells, .outputs = std::span(&last, 1)};
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        const auto cancelled = ours.engine().compute(ours.cache(), batch);
+        REQUIRE_FALSE(cancelled.has_value());
+        CHECK(cancelled.error().code == ErrorCode::cancelled);
+    }
+    cancel = false;
+    const auto logits = ours.engine().compute(ours.cache(), batch);
+    REQUIRE(logits.has_value());
+    CHECK(testing::bit_difference(*logits, expected) == "");
+    ours.engine().set_cancel_flag(nullptr);
+}
+
+TEST_CASE("one engine serves caches that come and go") {
+    const auto model = load_tiny_model({.architecture = "llama"});
+    const std::vector<TokenId> tokens = random_tokens(20, 1);
+    constexpr int32_t last = 19;
+    testing::Appender fresh(*model, {});
+    const std::vector<float> expected = fresh.decode(tokens, std::span(&last, 1));
+
+    const auto engine = Engine::create(*model, {.n_threads = 1, .n_batch = 64});
+    REQUIRE(engine.has_value());
+    for (int i = 0; i < 6; ++i) {
+        CAPTURE(i);
+        // The address of the last one, most likely, and sometimes memory set aside between two batches.
+        auto cache = KvCache::create(*model, {.n_cells = 256});
+        REQUIRE(cache.has_value());
+        if (i % 2 == 0) {
+            REQUIRE((*engine)->reserve(**cache).has_value());
+        }
+        std::vector<Position> positions;
+        std::vector<CellIndex> cells;
+        for (int32_t p = 0; p <= last; ++p) {
+            positions.emplace_back(p);
+            cells.push_back((*cache)->cells().append(tokens[static_cast<size_t>(p)]));
+        }
+        for (int again = 0; again < 2; ++again) {
+            const auto logits = (*engine)->compute(
+                **cache,
+                {.tokens = tokens, .positions = positions, .cells = cells, .outputs = std::span(&last, 1)});
+            REQUIRE(logits.has_value());
+            CHECK(testing::bit_difference(*logits, expected) == "");
+            REQUIRE((*engine)->reserve(**cache).has_value());
+        }
+    }
+    CHECK((*engine)->compute_bytes() > 0);
+}
+
+} // namespace pie

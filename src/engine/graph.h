@@ -1,0 +1,44 @@
+#pragma once
+
+// The transformer as a ggml graph: one builder for every supported architecture, steered by the table in
+// model/hyperparameters.h and by which optional tensors the model has. Operators and their order are those of
+// libllama's graphs for the same architectures, so that logits agree with llama_decode to the bit; what
+// differs is the cache, whose rows may be in any order, because the mask goes by position.
+
+#include "cache/kv_cache.h"
+#include "model/model.h"
+
+#include <ggml-cpp.h>
+#include <ggml.h>
+
+#include <cstdint>
+
+namespace pie {
+
+// Graphs of equal shape are interchangeable; only their inputs' contents differ.
+struct BatchShape {
+    int32_t n_tokens = 0;
+    int32_t n_kv = 0;      // rows of the cache that attention reads
+    int32_t n_outputs = 0; // tokens whose logits are computed
+
+    bool operator==(const BatchShape&) const = default;
+};
+
+struct Graph {
+    ggml_context_ptr context;
+    ggml_cgraph* nodes = nullptr;
+    // Inputs, to be filled before each run.
+    ggml_tensor* tokens = nullptr;    // i32 [n_tokens]
+    ggml_tensor* positions = nullptr; // i32 [n_tokens]
+    ggml_tensor* cells = nullptr;     // i64 [n_tokens], the cache rows to write
+    ggml_tensor* mask = nullptr;      // f16 [n_kv, n_tokens], 0 where attention may look, else -inf
+    ggml_tensor* outputs = nullptr;   // i32 [n_outputs], indices into the batch
+    ggml_tensor* logits = nullptr;    // f32 [n_vocab, n_outputs]
+};
+
+Graph build_graph(const Model& model, const KvCache& cache, const BatchShape& shape);
+
+// An upper bound for the scheduler's tables.
+size_t graph_nodes_max(const Model& model);
+
+} // namespace pie

@@ -1,0 +1,55 @@
+#pragma once
+
+// The tokens of one model: text to tokens and back, and the markers that layouts need. A view on the loaded
+// Model, which owns it. Immutable: any thread may call.
+
+#include <pie/result.h>
+#include <pie/types.h>
+
+#include <llama.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pie {
+
+// Fill-in-the-middle markers. The last three are there in models trained on repositories (Qwen2.5-Coder).
+struct FimMarkers {
+    TokenId prefix;
+    TokenId suffix;
+    TokenId middle;
+    std::optional<TokenId> repository;
+    std::optional<TokenId> file_separator;
+};
+
+class Vocabulary {
+  public:
+    explicit Vocabulary(const llama_vocab* vocab) : vocab_(vocab) {}
+
+    int32_t size() const { return llama_vocab_n_tokens(vocab_); }
+
+    // Plain text: nothing is added, and marker names in the text stay text. `text` is valid UTF-8.
+    std::vector<TokenId> tokenize(std::string_view text) const;
+
+    // The bytes of a token; empty for control tokens. A multi-byte character may span several tokens.
+    std::string piece(TokenId token) const;
+
+    bool contains(TokenId token) const { return token.value >= 0 && token.value < size(); }
+    bool is_control(TokenId token) const { return llama_vocab_is_control(vocab_, token.value); }
+    bool ends_generation(TokenId token) const { return llama_vocab_is_eog(vocab_, token.value); }
+
+    // What a sequence must begin with, if the model wants anything.
+    std::optional<TokenId> beginning() const;
+    // Empty where the model was not trained to fill in the middle.
+    std::optional<FimMarkers> fim() const;
+
+    const llama_vocab* get() const { return vocab_; }
+
+  private:
+    const llama_vocab* vocab_;
+};
+
+} // namespace pie

@@ -1,0 +1,78 @@
+#pragma once
+
+// One token sequence held in a KV cache and kept right while it changes: the heart of the engine. update()
+// takes the sequence wanted and spends a batch on what is new; extend() appends tokens and gives their
+// logits.
+//
+// Owned by a Session. Thread rule: the model thread alone.
+
+#include "cache/kv_cache.h"
+#include "engine/engine.h"
+
+#include <pie/result.h>
+#include <pie/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace pie {
+
+// How an update reuses what is cached; the first four are the paper's (arXiv 2407.03157, section 4).
+enum class ReuseMethod {
+    full,     // nothing: the whole sequence is encoded again
+    cfe,      // Conflict Fast Encoding: kept keys stay rotated for where they were
+    reuse,    // the edit is ignored: the completion continues the sequence before it
+    pie,      // kept keys are rotated; only new tokens and the last one are encoded
+    pie_seam, // and a seam behind each edit is encoded again
+};
+
+struct ReuseOptions {
+    ReuseMethod method = ReuseMethod::pie_seam;
+    int32_t seam = 8; // tokens, for pie_seam
+};
+
+struct UpdateReport {
+    int32_t tokens_context = 0; // of the sequence wanted
+    int32_t tokens_kept = 0;    // served from the cache
+    int32_t tokens_moved = 0;   // kept ones whose position changed
+    int32_t tokens_encoded = 0;
+    double milliseconds = 0; // from the call to the logits of the last token
+};
+
+class LiveSequence {
+  public:
+    // Both outlive this. The cache's sequence belongs to it from now on.
+    LiveSequence(Engine& engine, KvCache& cache) : engine_(engine), cache_(cache) {}
+
+    // Turns the cached sequence into `wanted` (not empty) and computes the logits of its last token.
+    // `progress` hears how many of the tokens to encode are done. Errors: too_large (more tokens than cells),
+    // cancelled, internal; the cache is then as KvCells::rollback() leaves it.
+    Result<UpdateReport> update(std::span<const TokenId> wanted, const ReuseOptions& options,
+                                const std::function<void(int32_t done, int32_t total)>& progress = {});
+
+    // Appends tokens; logits [tokens.size()][n_vocab], valid until the next call. Errors: as above.
+    Result<std::span<const float>> extend(std::span<const TokenId> tokens);
+
+    // Drops the tokens from `n_tokens` on; `logits` are those of the token before.
+    void rewind(int32_t n_tokens, std::vector<float> logits);
+
+    // Logits of the last token encoded, [n_vocab]; empty before the first update.
+    std::span<const float> logits() const { return logits_; }
+
+    int32_t n_tokens() const { return cache_.cells().n_tokens(); }
+    int32_t n_tokens_max() const { return cache_.cells().n_cells(); }
+    Engine& engine() const { return engine_; }
+
+  private:
+    EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options) const;
+    Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
+                        const std::function<void(int32_t done, int32_t total)>& progress);
+
+    Engine& engine_;
+    KvCache& cache_;
+    std::vector<float> logits_;
+};
+
+} // namespace pie

@@ -1,0 +1,82 @@
+#include "session/session.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+namespace pie {
+namespace {
+
+constexpr int32_t n_ctx_default_max = 8192; // more would cost memory that few files need
+// A prompt leaves this many cells free beside its completion: a small edit of a full context is then placed
+// into them, and can be taken back when it is cancelled.
+constexpr int32_t n_spare_cells = 64;
+constexpr int32_t n_prompt_min = 32;
+
+Result<int32_t> context_size(const Model& model, const SessionOptions& options) {
+    const int32_t trained = model.hparams().n_ctx_train;
+    if (options.n_ctx > trained) {
+        return fail(
+            ErrorCode::invalid_argument,
+            fmt::format(
+                "the model was trained for a context of {} tokens, {} are asked for; give -c {} or less",
+                trained, options.n_ctx, trained));
+    }
+    const int32_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min(trained, n_ctx_default_max);
+    const int32_t needed = n_prompt_min + n_spare_cells + options.n_predict_max;
+    if (n_ctx < needed) {
+        return fail(
+            ErrorCode::invalid_argument,
+            fmt::format(
+                "a context of {} tokens leaves no room for a prompt beside {} tokens of completion; give "
+                "-c {} or more, or fewer tokens (-n)",
+                n_ctx, options.n_predict_max, needed));
+    }
+    return n_ctx;
+}
+
+} // namespace
+
+Session::Session(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
+                 const SessionOptions& options)
+    : options_(options), cache_(std::move(cache)), sequence_(engine, *cache_), layout_(std::move(layout)),
+      fitter_(layout_) {}
+
+Result<std::unique_ptr<Session>> Session::create(Engine& engine, const SessionOptions& options) {
+    SessionOptions settled = options;
+    PIE_ASSIGN(settled.n_ctx, context_size(engine.model(), options));
+    const Vocabulary& vocabulary = engine.model().vocabulary();
+    PIE_ASSIGN(PromptLayout layout,
+               PromptLayout::create(vocabulary, options.layout.value_or(default_layout(vocabulary))));
+    PIE_ASSIGN(auto cache, KvCache::create(engine.model(), {.n_cells = settled.n_ctx,
+                                                            .type_k = options.type_k,
+                                                            .type_v = options.type_v}));
+    PIE_TRY(engine.reserve(*cache));
+    return std::unique_ptr<Session>(new Session(engine, std::move(cache), std::move(layout), settled));
+}
+
+Result<UpdateReport> Session::update(std::string_view text, ByteOffset cursor, const ReuseOptions& reuse,
+                                     const std::function<void(int32_t, int32_t)>& progress) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto budget = static_cast<size_t>(options_.n_ctx - options_.n_predict_max - n_spare_cells);
+    PIE_ASSIGN(const PromptWindow window, fitter_.fit(text, cursor, budget));
+    if (window.tokens.empty()) {
+        return fail(
+            ErrorCode::invalid_argument,
+            "there is no text before the cursor, and this model can only continue text; move the cursor, or "
+            "use a model that fills in the middle");
+    }
+    lines_cut_ = {window.prefix_lines_cut, window.suffix_lines_cut};
+    PIE_ASSIGN(UpdateReport report, sequence_.update(window.tokens, reuse, progress));
+    report.milliseconds =
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return report;
+}
+
+Result<Completion> Session::complete(CompletionOptions options, const TextReceiver& receive) {
+    options.n_predict = std::min(options.n_predict, options_.n_predict_max);
+    return pie::complete(sequence_, options, receive);
+}
+
+} // namespace pie

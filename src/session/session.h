@@ -1,0 +1,76 @@
+#pragma once
+
+// A live document: the text of one file and a cursor in it, kept encoded in a KV cache of its own. update()
+// takes the whole text as it is now; what changed since the last one is found and encoded, the rest is
+// reused.
+//
+// Thread rule: the model thread alone. Outlived by its Engine, which several sessions may share.
+
+#include "cache/kv_cache.h"
+#include "engine/engine.h"
+#include "prompt/layout.h"
+#include "prompt/window.h"
+#include "session/completion.h"
+#include "session/live_sequence.h"
+
+#include <pie/result.h>
+#include <pie/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string_view>
+
+namespace pie {
+
+struct SessionOptions {
+    int32_t n_ctx = 0;           // tokens; 0: what the model was trained for, but 8,192 at most
+    int32_t n_predict_max = 256; // room in the context that prompts leave for a completion
+    ggml_type type_k = GGML_TYPE_F16;
+    ggml_type type_v = GGML_TYPE_F16;
+    std::optional<LayoutKind> layout; // default: fill in the middle where the model can
+};
+
+// Lines of the text that the prompt left out, because the context is smaller than the text.
+struct LinesCut {
+    size_t at_start = 0;
+    size_t at_end = 0;
+};
+
+class Session {
+  public:
+    // Errors: those of KvCache::create, Engine::reserve and PromptLayout::create; invalid_argument (a context
+    // too small for a prompt, or larger than the model's).
+    static Result<std::unique_ptr<Session>> create(Engine& engine, const SessionOptions& options = {});
+
+    // `text` is valid UTF-8, `cursor` inside it, not inside a character. Afterwards the logits are those of
+    // the token at the cursor. Errors: those of LiveSequence::update.
+    Result<UpdateReport> update(std::string_view text, ByteOffset cursor, const ReuseOptions& reuse = {},
+                                const std::function<void(int32_t done, int32_t total)>& progress = {});
+
+    // What comes at the cursor of the last update. `options.n_predict` is cut to n_predict_max.
+    Result<Completion> complete(CompletionOptions options, const TextReceiver& receive = {});
+
+    // Forgets everything cached.
+    void clear() { sequence_.rewind(0, {}); }
+
+    // By the last update's prompt.
+    const LinesCut& lines_cut() const { return lines_cut_; }
+    LayoutKind layout() const { return layout_.kind(); }
+    LiveSequence& sequence() { return sequence_; }
+    const KvCache& cache() const { return *cache_; }
+
+  private:
+    Session(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
+            const SessionOptions& options);
+
+    SessionOptions options_;
+    std::unique_ptr<KvCache> cache_;
+    LiveSequence sequence_;
+    PromptLayout layout_;
+    PromptFitter fitter_;
+    LinesCut lines_cut_;
+};
+
+} // namespace pie
