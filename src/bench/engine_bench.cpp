@@ -21,6 +21,7 @@ std::vector<TokenId> random_tokens(int32_t n, int32_t n_vocab) {
     std::mt19937 random(1);
     std::uniform_int_distribution<int32_t> any(0, n_vocab - 1);
     std::vector<TokenId> tokens;
+    tokens.reserve(static_cast<size_t>(n));
     for (int32_t i = 0; i < n; ++i) {
         tokens.emplace_back(any(random));
     }

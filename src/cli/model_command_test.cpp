@@ -3,6 +3,7 @@
 #include "base/files.h"
 #include "base/test_fixtures.h"
 #include "cli/command.h"
+#include "cli/program_fixture.h"
 #include "cli/terminal.h"
 
 #include <doctest/doctest.h>
@@ -19,54 +20,10 @@
 #include <vector>
 
 namespace fs = std::filesystem;
+using pie::contains;
+using pie::Ended;
 using pie::ErrorCode;
-
-namespace {
-
-struct Ended {
-    int status;
-    std::string out;
-    std::string err;
-};
-
-struct Program {
-    pie::ScratchFolder scratch;
-    fs::path out = scratch.path / "out";
-    pie::EnvironmentVariable cache{"XDG_CACHE_HOME", scratch.path.c_str()};
-    pie::EnvironmentVariable hub{"HF_ENDPOINT", "http://127.0.0.1:1"};
-
-    Ended run(std::vector<std::string> words, const std::function<void(pid_t)>& meanwhile = {}) {
-        const fs::path err = scratch.path / "err";
-        words.insert(words.begin(), PIE_PROGRAM);
-        std::vector<char*> arguments;
-        for (std::string& word : words) {
-            arguments.push_back(word.data());
-        }
-        arguments.push_back(nullptr);
-        const pid_t child = fork();
-        if (child == 0) {
-            dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
-            dup2(open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
-            execv(PIE_PROGRAM, arguments.data());
-            _exit(99);
-        }
-        if (meanwhile) {
-            meanwhile(child);
-        }
-        int status = 0;
-        REQUIRE(waitpid(child, &status, 0) == child);
-        REQUIRE(WIFEXITED(status));
-        return {WEXITSTATUS(status), pie::read_file(out, 1 << 20).value_or(""),
-                pie::read_file(err, 1 << 20).value()};
-    }
-};
-
-bool contains(const std::string& text, const std::string& part) {
-    INFO(text);
-    return text.find(part) != std::string::npos;
-}
-
-} // namespace
+using pie::Program;
 
 TEST_CASE("the list, as a table and as JSON") {
     Program pie;

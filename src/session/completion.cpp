@@ -2,6 +2,8 @@
 
 #include "base/check.h"
 
+#include <utf8.h>
+
 #include <chrono>
 #include <utility>
 
@@ -21,24 +23,20 @@ size_t incomplete_tail(std::string_view text) {
     return 0;
 }
 
-// Hands out text as soon as its characters are whole.
-class CharacterStream {
+// Joins the pieces of tokens to text: only whole characters, and bytes that are none replaced by U+FFFD,
+// since a model may write what it likes.
+class CharacterJoiner {
   public:
-    explicit CharacterStream(const TextReceiver& receive) : receive_(receive) {}
-
-    StreamControl push(std::string_view piece) {
+    // What `piece` completes.
+    std::string push(std::string_view piece) {
         pending_ += piece;
         const size_t whole = pending_.size() - incomplete_tail(pending_);
-        if (whole == 0 || !receive_) {
-            return StreamControl::go_on;
-        }
-        const std::string text = pending_.substr(0, whole);
+        const std::string text = utf8::replace_invalid(std::string_view(pending_).substr(0, whole));
         pending_.erase(0, whole);
-        return receive_(text);
+        return text;
     }
 
   private:
-    const TextReceiver& receive_;
     std::string pending_;
 };
 
@@ -53,7 +51,7 @@ Result<void> generate(LiveSequence& sequence, const CompletionOptions& options, 
     const Vocabulary& vocabulary = sequence.engine().model().vocabulary();
     const auto start = Clock::now();
     Sampler sampler(options.sampling);
-    CharacterStream stream(receive);
+    CharacterJoiner joiner;
     while (static_cast<int32_t>(completion.tokens.size()) < options.n_predict) {
         const TokenId token = sampler.sample(sequence.logits());
         if (completion.tokens.empty()) {
@@ -63,10 +61,10 @@ Result<void> generate(LiveSequence& sequence, const CompletionOptions& options, 
             completion.finish = FinishReason::end_of_text;
             return {};
         }
-        const std::string piece = vocabulary.piece(token);
+        const std::string text = joiner.push(vocabulary.piece(token));
         completion.tokens.push_back(token);
-        completion.text += piece;
-        if (stream.push(piece) == StreamControl::stop) {
+        completion.text += text;
+        if (receive && !text.empty() && receive(text) == StreamControl::stop) {
             completion.finish = FinishReason::stopped;
             return {};
         }
@@ -94,7 +92,6 @@ Result<Completion> complete(LiveSequence& sequence, const CompletionOptions& opt
     const auto generated = generate(sequence, options, receive, completion);
     sequence.rewind(n_tokens, std::move(logits));
     PIE_TRY(generated);
-    completion.text.resize(completion.text.size() - incomplete_tail(completion.text));
     completion.milliseconds = milliseconds_since(start);
     return completion;
 }

@@ -34,7 +34,7 @@ enum class StreamControl { go_on, stop };
 using TextReceiver = std::function<StreamControl(std::string_view)>;
 
 struct Completion {
-    std::string text;
+    std::string text; // valid UTF-8; a character that the last token left incomplete is missing
     std::vector<TokenId> tokens;
     FinishReason finish = FinishReason::length;
     double first_token_milliseconds = 0; // choosing the first token; its logits were there
