@@ -9,20 +9,47 @@ std::optional<TokenId> present(llama_token token) {
     return token == LLAMA_TOKEN_NULL ? std::nullopt : std::optional(TokenId(token));
 }
 
+// Bytes at the front of `text` that libllama can be given at once. It splits the text of some BPE
+// vocabularies (DeepSeek's) with std::regex, whose recursion overflows the stack on a run of some ten
+// thousand characters without a space, which minified files have; so such a run is cut. Cuts lie inside of
+// runs alone, hence where prompt/cut_rule never cuts.
+size_t safe_length(std::string_view text) {
+    constexpr size_t run_bytes_max = 4096;
+    size_t run = 0;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        const bool begins_character = (byte & 0xC0U) != 0x80U;
+        if (run >= run_bytes_max && begins_character) {
+            return i;
+        }
+        run = byte == ' ' || byte == '\n' ? 0 : run + 1;
+    }
+    return text.size();
+}
+
 } // namespace
 
 std::vector<TokenId> Vocabulary::tokenize(std::string_view text) const {
-    // One token a byte is the most that any vocabulary makes, and a leading space may be added.
-    std::vector<llama_token> tokens(text.size() + 2);
-    const int32_t n = llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), tokens.data(),
-                                     static_cast<int32_t>(tokens.size()), false, false);
-    PIE_CHECK(n >= 0, "a text gave more tokens than bytes");
-    std::vector<TokenId> result;
-    result.reserve(static_cast<size_t>(n));
-    for (int32_t i = 0; i < n; ++i) {
-        result.emplace_back(tokens[static_cast<size_t>(i)]);
+    std::vector<TokenId> tokens;
+    tokens.reserve(text.size() / 2);
+    const bool splits = llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_BPE;
+    while (!text.empty()) {
+        const size_t length = splits ? safe_length(text) : text.size();
+        append_tokens(text.substr(0, length), tokens);
+        text.remove_prefix(length);
     }
-    return result;
+    return tokens;
+}
+
+void Vocabulary::append_tokens(std::string_view text, std::vector<TokenId>& tokens) const {
+    // One token a byte is the most that any vocabulary makes, and a leading space may be added.
+    std::vector<llama_token> made(text.size() + 2);
+    const int32_t n = llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), made.data(),
+                                     static_cast<int32_t>(made.size()), false, false);
+    PIE_CHECK(n >= 0, "a text gave more tokens than bytes");
+    for (int32_t i = 0; i < n; ++i) {
+        tokens.emplace_back(made[static_cast<size_t>(i)]);
+    }
 }
 
 std::string Vocabulary::piece(TokenId token) const {

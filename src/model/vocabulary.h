@@ -49,6 +49,8 @@ class Vocabulary {
     const llama_vocab* get() const { return vocab_; }
 
   private:
+    void append_tokens(std::string_view text, std::vector<TokenId>& tokens) const;
+
     const llama_vocab* vocab_;
 };
 

@@ -93,3 +93,22 @@ TEST_CASE("a long line without a safe place is right too") {
     line.insert(2500, "x");
     CHECK(tokenized.update(line) == vocabulary.tokenize(line));
 }
+
+TEST_CASE("a minified file: a run of 200,000 characters is tokenised, and nothing of it is lost") {
+    for (const char* name : {"deepseek-coder", "qwen2", "starcoder", "llama-spm"}) {
+        CAPTURE(name);
+        const auto model = load_vocabulary(name);
+        if (model == nullptr) {
+            continue;
+        }
+        const Vocabulary& vocabulary = model->vocabulary();
+        const std::string text = "x = \"" + std::string(199'998, 'a') + "\u00e9\";\n";
+        TokenizedText tokenized(std::make_shared<const CutRule>(vocabulary));
+        std::string joined;
+        for (const TokenId token : tokenized.update(text)) {
+            joined += vocabulary.piece(token);
+        }
+        CHECK(joined.ends_with(text)); // some vocabularies put a space in front
+        CHECK(tokenized.tokens() == vocabulary.tokenize(text));
+    }
+}
