@@ -13,13 +13,15 @@ WorkProgress::WorkProgress() : progress_(progress_on_stderr()) {}
 
 std::function<void(int32_t, int32_t)> WorkProgress::tokens(std::string label) {
     return [this, label = std::move(label), started = false](int32_t done, int32_t total) mutable {
-        // A single batch is over before anybody would read a bar.
-        if (!std::exchange(started, true) && done < total) {
-            progress_.start(label, ProgressUnit::items, static_cast<uint64_t>(total));
+        if (!started && done == total) {
+            return; // a single batch is over before anybody would read a bar
         }
-        if (done < total) {
-            progress_.update(static_cast<uint64_t>(done));
-        } else {
+        if (!started) {
+            progress_.start(label, ProgressUnit::items, static_cast<uint64_t>(total));
+            started = true;
+        }
+        progress_.update(static_cast<uint64_t>(done));
+        if (done == total) {
             progress_.finish();
         }
     };

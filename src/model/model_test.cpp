@@ -22,12 +22,12 @@ using Spoil = std::function<void(gguf_context*)>;
 class Files {
   public:
     std::filesystem::path write(const TinyModel& description) {
-        const auto path = folder_.path() / "tiny.gguf";
+        auto path = folder_.path() / "tiny.gguf";
         testing::write_tiny_model(description, path);
         return path;
     }
     std::filesystem::path write(const std::string& bytes) {
-        const auto path = folder_.path() / "bytes.gguf";
+        auto path = folder_.path() / "bytes.gguf";
         std::ofstream(path, std::ios::binary) << bytes;
         return path;
     }

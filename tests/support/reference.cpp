@@ -5,9 +5,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <random>
 
 namespace pie::testing {
@@ -102,7 +103,7 @@ std::string bit_difference(std::span<const float> ours, std::span<const float> t
     size_t count = 0;
     float largest = 0.0F;
     for (size_t i = 0; i < ours.size(); ++i) {
-        if (std::memcmp(&ours[i], &theirs[i], sizeof(float)) != 0) {
+        if (std::bit_cast<uint32_t>(ours[i]) != std::bit_cast<uint32_t>(theirs[i])) {
             first = std::min(first, i);
             ++count;
             largest = std::max(largest, std::abs(ours[i] - theirs[i]));
