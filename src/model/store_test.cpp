@@ -212,7 +212,7 @@ TEST_CASE("what -m names") {
 
 TEST_CASE("the environment says where the store and the hub are") {
     const pie::EnvironmentVariable cache("XDG_CACHE_HOME", "/cache");
-    const pie::EnvironmentVariable home("HOME", "/home/somebody");
+    const pie::EnvironmentVariable home("HOME", "/folder");
     const pie::EnvironmentVariable endpoint("HF_ENDPOINT", "http://mirror/");
     const pie::EnvironmentVariable token("HF_TOKEN", nullptr);
     CHECK(pie::store_settings_from_environment()->folder == "/cache/pie/models");
@@ -221,7 +221,7 @@ TEST_CASE("the environment says where the store and the hub are") {
     cache.set("not/absolute");
     endpoint.set("");
     token.set("t");
-    CHECK(pie::store_settings_from_environment()->folder == "/home/somebody/.cache/pie/models");
+    CHECK(pie::store_settings_from_environment()->folder == "/folder/.cache/pie/models");
     CHECK(pie::store_settings_from_environment()->hub.endpoint == "https://huggingface.co");
     CHECK(pie::store_settings_from_environment()->hub.token == "t");
     cache.set(nullptr);
