@@ -31,7 +31,7 @@ class CharacterJoiner {
     std::string push(std::string_view piece) {
         pending_ += piece;
         const size_t whole = pending_.size() - incomplete_tail(pending_);
-        const std::string text = utf8::replace_invalid(std::string_view(pending_).substr(0, whole));
+        std::string text = utf8::replace_invalid(std::string_view(pending_).substr(0, whole));
         pending_.erase(0, whole);
         return text;
     }
