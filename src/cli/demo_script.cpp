@@ -54,7 +54,7 @@ DemoScript demo_script() {
     const std::string_view below = "void KvCells::release(";
     const std::string with_function =
         replaced(with_line, below, std::string(new_function) + std::string(below));
-    script.steps.push_back(step("insert a function a quarter of the way down", with_function, typed));
+    script.steps.push_back(step("insert a function a quarter down", with_function, typed));
 
     script.steps.push_back(step("delete a function", replaced(with_function, new_function, ""), typed));
 
