@@ -58,26 +58,31 @@ Result<std::unique_ptr<EngineBench>> EngineBench::create(const std::filesystem::
 }
 
 Result<Throughput> EngineBench::throughput(int32_t depth) {
-    constexpr ReuseOptions plain{.method = ReuseMethod::pie, .seam = 0};
-    Throughput result;
+    const ReuseOptions plain{.method = ReuseMethod::pie, .seam = 0};
     sequence_.rewind(0, {});
     if (depth > 0) {
         PIE_TRY(sequence_.update(tokens(depth), plain));
     }
-    auto start = Clock::now();
-    PIE_TRY(sequence_.update(tokens(depth + n_prefill), plain));
-    result.prefill_tokens_per_s = 1000.0 * n_prefill / milliseconds_since(start);
-
-    sequence_.rewind(depth, {});
-    if (depth == 0) { // a sequence holds one token at least
-        PIE_TRY(sequence_.update(tokens(1), plain));
+    double prefill_ms = 0;
+    double decode_ms = 0;
+    for (int32_t repetition = -1; repetition < n_repetitions; ++repetition) {
+        auto start = Clock::now();
+        PIE_TRY(sequence_.update(tokens(depth + n_prefill), plain));
+        const double prefilled_ms = milliseconds_since(start);
+        sequence_.rewind(depth, {});
+        start = Clock::now();
+        for (int32_t i = 0; i < n_decode; ++i) {
+            PIE_TRY(sequence_.extend(tokens(n_decode).subspan(static_cast<size_t>(i), 1)));
+        }
+        const double decoded_ms = milliseconds_since(start);
+        sequence_.rewind(depth, {});
+        if (repetition >= 0) { // the first is the warm-up; llama-bench has one as well
+            prefill_ms += prefilled_ms;
+            decode_ms += decoded_ms;
+        }
     }
-    start = Clock::now();
-    for (int32_t i = 0; i < n_decode; ++i) {
-        PIE_TRY(sequence_.extend(tokens(n_decode).subspan(static_cast<size_t>(i), 1)));
-    }
-    result.decode_tokens_per_s = 1000.0 * n_decode / milliseconds_since(start);
-    return result;
+    return Throughput{.prefill_tokens_per_s = 1000.0 * n_prefill * n_repetitions / prefill_ms,
+                      .decode_tokens_per_s = 1000.0 * n_decode * n_repetitions / decode_ms};
 }
 
 Result<double> EngineBench::batch_milliseconds(int32_t n_tokens) {
@@ -100,7 +105,7 @@ Result<double> EngineBench::batch_milliseconds(int32_t n_tokens) {
 }
 
 Result<EditTiming> EngineBench::edit(int32_t depth, int32_t n_inserted, int32_t repetitions) {
-    constexpr ReuseOptions undo{.method = ReuseMethod::pie, .seam = 0};
+    const ReuseOptions undo{.method = ReuseMethod::pie, .seam = 0};
     const std::span<const TokenId> base = tokens(depth);
     std::vector<TokenId> edited(base.begin(), base.end());
     const std::vector<TokenId> inserted = random_tokens(n_inserted, model_->vocabulary().size());

@@ -43,6 +43,7 @@ class EngineBench {
   public:
     static constexpr int32_t n_prefill = 512;
     static constexpr int32_t n_decode = 32;
+    static constexpr int32_t n_repetitions = 3; // of both, at each call of throughput()
 
     // Errors: those of loading, and of making a cache for `depth_max` tokens and the work behind them.
     static Result<std::unique_ptr<EngineBench>> create(const std::filesystem::path& model, int32_t n_threads,

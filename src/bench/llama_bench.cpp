@@ -45,8 +45,9 @@ Result<Throughput> run_llama_bench(const std::filesystem::path& program, const s
                     fmt::format("there is no {}; 'make bench' builds llama-bench first", program.string()));
     }
     const std::string command =
-        fmt::format("{} -m {} -p {} -n {} -d {} -t {} -r 1 -fa 1 -o json", quoted(program.string()),
-                    quoted(model.string()), EngineBench::n_prefill, EngineBench::n_decode, depth, n_threads);
+        fmt::format("{} -m {} -p {} -n {} -d {} -t {} -r {} -fa 1 -o json", quoted(program.string()),
+                    quoted(model.string()), EngineBench::n_prefill, EngineBench::n_decode, depth, n_threads,
+                    EngineBench::n_repetitions);
     const auto close = [](FILE* pipe) { return pclose(pipe); };
     std::unique_ptr<FILE, decltype(close)> pipe(popen(command.c_str(), "r"), close);
     if (pipe == nullptr) {
