@@ -5,12 +5,27 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <utility>
 
 namespace pie {
 namespace {
 
 constexpr CellIndex no_cell(-1);
 constexpr Position hidden(-1);
+
+// Contexts of cells: of one that may be anything, of one that the running edit encoded, of the empty text.
+constexpr uint64_t unknown = 0;
+constexpr uint64_t fresh = 1;
+constexpr uint64_t nothing_before = 2;
+
+// The hash of a sequence from that of all but its last token (the finaliser of SplitMix64).
+uint64_t extended(uint64_t context, TokenId token) {
+    uint64_t x = context + 0x9E3779B97F4A7C15U * (static_cast<uint32_t>(token.value) + 1ULL);
+    x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9U;
+    x = (x ^ (x >> 27U)) * 0x94D049BB133111EBU;
+    x ^= x >> 31U;
+    return x > nothing_before ? x : nothing_before + 1;
+}
 
 } // namespace
 
@@ -55,8 +70,13 @@ void KvCells::begin(const EditPlan& plan, std::span<const TokenId> wanted) {
     PIE_CHECK(!editing_, "one edit at a time");
     PIE_CHECK(can_begin(plan), "the caller checks that there is room");
     editing_ = true;
-    saved_ = {
-        .tokens = std::move(tokens_), .order = std::move(order_), .key_positions = {}, .last_placed = {}};
+    std::vector<float> attention = carry_over(plan, attention_, wanted.size());
+    saved_ = {.tokens = std::move(tokens_),
+              .order = std::move(order_),
+              .attention = std::exchange(attention_, std::move(attention)),
+              .n_exact = n_exact_,
+              .cells = {},
+              .last_placed = {}};
     for (const CellIndex cell : saved_.order) {
         at(cell).position = hidden;
     }
@@ -85,6 +105,7 @@ std::vector<CellIndex> KvCells::place(std::span<const Position> positions) {
         const CellIndex cell = take_free_cell();
         assign(position, cell);
         at(cell).key_position = position;
+        at(cell).context = fresh;
         placed.push_back(cell);
     }
     saved_.last_placed.assign(positions.begin(), positions.end());
@@ -111,6 +132,7 @@ void KvCells::commit() {
     }
     editing_ = false;
     saved_ = {};
+    trace_exactness();
 }
 
 void KvCells::rollback() {
@@ -123,6 +145,7 @@ void KvCells::rollback() {
         }
         close_up();
         saved_ = {};
+        trace_exactness();
         return;
     }
     std::vector<bool> was_there(cells_.size(), false);
@@ -136,11 +159,15 @@ void KvCells::rollback() {
     }
     tokens_ = std::move(saved_.tokens);
     order_ = std::move(saved_.order);
+    attention_ = std::move(saved_.attention);
+    n_exact_ = saved_.n_exact;
     for (int32_t i = 0; i < n_tokens(); ++i) {
         assign(Position(i), cell_at(Position(i)));
     }
-    for (size_t i = 0; i < saved_.key_positions.size(); ++i) {
-        at(order_[i]).key_position = saved_.key_positions[i];
+    for (size_t i = 0; i < saved_.cells.size(); ++i) {
+        const Cell& before = saved_.cells[i];
+        at(order_[i]).key_position = before.key_position;
+        at(order_[i]).context = before.context;
     }
     saved_ = {};
 }
@@ -150,20 +177,50 @@ void KvCells::close_up() {
     for (size_t i = 0; i < order_.size(); ++i) {
         if (order_[i] != no_cell) {
             tokens_[kept] = tokens_[i];
+            attention_[kept] = attention_[i];
             assign(Position(static_cast<int32_t>(kept)), order_[i]);
             ++kept;
         }
     }
     tokens_.resize(kept);
     order_.resize(kept);
+    attention_.resize(kept);
+}
+
+// What an edit encoded is exact as far as everything before it is. (Positions are encoded in ascending order,
+// so that whatever stands before one was there when it was encoded.)
+void KvCells::trace_exactness() {
+    uint64_t context = nothing_before;
+    n_exact_ = 0;
+    for (; n_exact_ < n_tokens(); ++n_exact_) {
+        const Position position(n_exact_);
+        context = extended(context, tokens_[static_cast<size_t>(n_exact_)]);
+        Cell& cell = at(cell_at(position));
+        if (cell.context == fresh) {
+            cell.context = context;
+        }
+        if (cell.context != context) {
+            break;
+        }
+    }
+    for (int32_t i = n_exact_; i < n_tokens(); ++i) {
+        if (Cell& cell = at(cell_at(Position(i))); cell.context == fresh) {
+            cell.context = unknown;
+        }
+    }
 }
 
 CellIndex KvCells::append(TokenId token) {
     PIE_CHECK(!editing_, "an edit ends before tokens are appended");
     const CellIndex cell = take_free_cell();
     const Position position(n_tokens());
+    if (n_exact_ == n_tokens()) {
+        at(cell).context = extended(order_.empty() ? nothing_before : at(order_.back()).context, token);
+        ++n_exact_;
+    }
     tokens_.push_back(token);
     order_.push_back(cell);
+    attention_.push_back(0.0F);
     assign(position, cell);
     at(cell).key_position = position;
     return cell;
@@ -175,7 +232,9 @@ void KvCells::truncate(int32_t n_tokens_kept) {
         release(order_.back());
         order_.pop_back();
         tokens_.pop_back();
+        attention_.pop_back();
     }
+    n_exact_ = std::min(n_exact_, n_tokens());
 }
 
 std::vector<PendingRotation> KvCells::pending_rotations() const {
@@ -204,15 +263,19 @@ void KvCells::settle_keys() {
 
 void KvCells::leave_keys() {
     PIE_CHECK(editing_, "leave_keys() belongs into an edit");
-    for (const CellIndex cell : saved_.order) {
-        saved_.key_positions.push_back(at(cell).key_position);
+    for (const CellIndex index : saved_.order) {
+        Cell& cell = at(index);
+        saved_.cells.push_back(cell);
+        if (cell.position != hidden && cell.position != cell.key_position) {
+            cell.key_position = cell.position;
+            cell.context = unknown;
+        }
     }
-    settle_keys();
 }
 
 void KvCells::check_invariant() const {
     PIE_CHECK(!editing_, "invariants hold between edits");
-    PIE_CHECK(tokens_.size() == order_.size(), "one cell a token");
+    PIE_CHECK(tokens_.size() == order_.size() && tokens_.size() == attention_.size(), "one cell a token");
     PIE_CHECK(tokens_.size() + free_.size() == cells_.size(), "every cell is used or free");
     for (int32_t i = 0; i < n_tokens(); ++i) {
         PIE_CHECK(position_of(cell_at(Position(i))) == Position(i), "token i has position i");

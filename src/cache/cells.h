@@ -4,6 +4,10 @@
 // position, and which position the cell's stored key was rotated for. Moving a token is a change of numbers
 // here; its key is rotated later, once, just before a batch reads it.
 //
+// It also knows which part of the sequence is exact, that is, what a full recompute would hold. A cell that
+// was encoded behind an exact prefix remembers a hash of all tokens up to its own; the sequence is exact as
+// far as the hashes agree with its tokens. So an edit that is undone makes what stands behind it exact again.
+//
 // Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
 // batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
 //
@@ -39,6 +43,13 @@ class KvCells {
     std::span<const TokenId> tokens() const { return tokens_; }
     int32_t n_tokens() const { return static_cast<int32_t>(tokens_.size()); }
     CellIndex cell_at(Position position) const { return order_[static_cast<size_t>(position.value)]; }
+
+    // Tokens at the start of the sequence whose cells hold what a full recompute would, but for the rounding
+    // of rotated keys.
+    int32_t n_exact() const { return n_exact_; }
+    // How much the last completions looked at each token, by position: it goes where the token goes.
+    std::span<float> attention() { return attention_; }
+    std::span<const float> attention() const { return attention_; }
 
     // Position of the token in a cell, or -1 where attention must not look.
     Position position_of(CellIndex cell) const { return cells_[static_cast<size_t>(cell.value)].position; }
@@ -80,14 +91,17 @@ class KvCells {
     struct Cell {
         Position position{-1};
         Position key_position{-1};
+        uint64_t context = 0; // the hash of the tokens up to this one; 0 if it is not known to be exact
     };
     // The sequence as begin() found it.
     struct Saved {
         std::vector<TokenId> tokens;
         std::vector<CellIndex> order;
-        std::vector<Position> key_positions; // by position; empty unless leave_keys() was called
-        bool intact = true;                  // no cell of it was given away
-        std::vector<Position> last_placed;   // positions of the new sequence
+        std::vector<float> attention;
+        int32_t n_exact = 0;
+        std::vector<Cell> cells;           // by position; empty unless leave_keys() was called
+        bool intact = true;                // no cell of it was given away
+        std::vector<Position> last_placed; // positions of the new sequence
     };
 
     Cell& at(CellIndex cell) { return cells_[static_cast<size_t>(cell.value)]; }
@@ -95,12 +109,15 @@ class KvCells {
     void release(CellIndex cell);
     void assign(Position position, CellIndex cell);
     void close_up();
+    void trace_exactness();
     std::vector<CellIndex> dropped_cells() const;
 
     std::vector<Cell> cells_;
     std::vector<CellIndex> free_; // a heap with the lowest cell on top, so that the extent stays small
     std::vector<TokenId> tokens_;
     std::vector<CellIndex> order_; // by position; -1 where an edit has not placed it yet
+    std::vector<float> attention_; // by position
+    int32_t n_exact_ = 0;
     bool editing_ = false;
     Saved saved_;
 };

@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <map>
 #include <random>
 #include <set>
 #include <vector>
@@ -25,27 +26,36 @@ struct Key {
 struct Token {
     TokenId id;
     int made_by = garbage;
+    float attention = 0;
 };
 
-// Where each kept token of the wanted sequence comes from; -1: encoded.
+// Where each token of the wanted sequence comes from; -1: it is new.
 struct Wanted {
     std::vector<TokenId> tokens;
     std::vector<int32_t> from;
+    std::vector<bool> encoded; // new, or encoded again
 };
+
+void join(std::vector<KeptRun>& runs, int32_t from, int32_t to) {
+    if (runs.empty() || runs.back().from + runs.back().length != from ||
+        runs.back().to + runs.back().length != to) {
+        runs.push_back({.from = from, .to = to, .length = 0});
+    }
+    ++runs.back().length;
+}
 
 EditPlan make_plan(const Wanted& wanted) {
     EditPlan plan;
     for (int32_t to = 0; to < std::ssize(wanted.from); ++to) {
         const int32_t from = wanted.from[static_cast<size_t>(to)];
-        if (from < 0) {
+        if (wanted.encoded[static_cast<size_t>(to)]) {
             plan.encode.emplace_back(to);
+            if (from >= 0) {
+                join(plan.again, from, to);
+            }
             continue;
         }
-        if (plan.keep.empty() || plan.keep.back().from + plan.keep.back().length != from ||
-            plan.keep.back().to + plan.keep.back().length != to) {
-            plan.keep.push_back({.from = from, .to = to, .length = 0});
-        }
-        ++plan.keep.back().length;
+        join(plan.keep, from, to);
         ++plan.tokens_kept;
         plan.tokens_moved += from != to ? 1 : 0;
     }
@@ -73,6 +83,8 @@ class Script {
     void encode(CellIndex cell, Position position);
     void encode_batches(const EditPlan& plan, int32_t n_batches_max, std::vector<int>& made_by);
     void rotate();
+    int32_t exact_tokens();
+    void look();
     void check();
 
     std::mt19937 random_;
@@ -81,6 +93,8 @@ class Script {
     std::vector<Token> sequence_;
     std::vector<Position> last_placed_;
     int n_encodings_ = 0;
+    int first_new_encoding_ = 0;                     // of the step
+    std::map<int, std::vector<TokenId>> context_of_; // of exact encodings
 };
 
 void Script::encode(CellIndex cell, Position position) {
@@ -115,7 +129,7 @@ void Script::append() {
     const TokenId token = random_token();
     const CellIndex cell = cells_.append(token);
     encode(cell, Position(static_cast<int32_t>(sequence_.size())));
-    sequence_.push_back({token, key_in(cell).made_by});
+    sequence_.push_back({.id = token, .made_by = key_in(cell).made_by});
 }
 
 void Script::truncate() {
@@ -144,13 +158,15 @@ Wanted Script::random_wanted() {
         for (int32_t n = between(-3, 4); n > 0; --n) {
             wanted.tokens.push_back(random_token());
             wanted.from.push_back(-1);
+            wanted.encoded.push_back(true);
         }
     };
     for (const auto& [begin, end] : pieces) {
         insert();
         for (int32_t from = begin; from < end; ++from) {
             wanted.tokens.push_back(sequence_[static_cast<size_t>(from)].id);
-            wanted.from.push_back(between(0, 7) == 0 ? -1 : from); // some are encoded again
+            wanted.from.push_back(from);
+            wanted.encoded.push_back(between(0, 7) == 0);
         }
     }
     insert();
@@ -193,8 +209,11 @@ void Script::edit() {
     }
     const bool can_come_back = std::ssize(plan.encode) <= cells_.n_free();
     std::vector<int> made_by;
-    for (const int32_t from : wanted.from) {
-        made_by.push_back(from < 0 ? garbage : sequence_[static_cast<size_t>(from)].made_by);
+    std::vector<float> attention;
+    for (size_t i = 0; i < wanted.tokens.size(); ++i) {
+        const auto from = static_cast<size_t>(wanted.from[i]);
+        made_by.push_back(wanted.encoded[i] ? garbage : sequence_[from].made_by);
+        attention.push_back(wanted.from[i] < 0 ? 0 : sequence_[from].attention);
     }
     const bool gives_up = between(0, 3) == 0;
     cells_.begin(plan, wanted.tokens);
@@ -211,14 +230,40 @@ void Script::edit() {
         sequence_.clear();
         for (size_t i = 0; i < made_by.size(); ++i) {
             if (made_by[i] != garbage) {
-                sequence_.push_back({wanted.tokens[i], made_by[i]});
+                sequence_.push_back({wanted.tokens[i], made_by[i], attention[i]});
             }
         }
     }
 }
 
+// By the definition: a token is exact if everything before it was when it was encoded, and is the same now.
+// A new encoding has seen what stands before it, since positions are encoded in ascending order.
+int32_t Script::exact_tokens() {
+    std::vector<TokenId> before;
+    for (const Token& token : sequence_) {
+        before.push_back(token.id);
+        if (token.made_by >= first_new_encoding_) {
+            context_of_[token.made_by] = before;
+        }
+        const auto context = context_of_.find(token.made_by);
+        if (context == context_of_.end() || context->second != before) {
+            return static_cast<int32_t>(before.size()) - 1;
+        }
+    }
+    return static_cast<int32_t>(sequence_.size());
+}
+
+void Script::look() {
+    for (size_t i = 0; i < sequence_.size(); ++i) {
+        const auto mass = static_cast<float>(between(0, 100));
+        sequence_[i].attention += mass;
+        cells_.attention()[i] += mass;
+    }
+}
+
 void Script::check() {
     cells_.check_invariant();
+    CHECK(cells_.n_exact() == exact_tokens());
     REQUIRE(cells_.n_tokens() == std::ssize(sequence_));
     CHECK(cells_.n_free() == cells_.n_cells() - cells_.n_tokens());
     int32_t extent = 0;
@@ -226,6 +271,7 @@ void Script::check() {
         const Token& token = sequence_[static_cast<size_t>(i)];
         const CellIndex cell = cells_.cell_at(Position(i));
         CHECK(cells_.tokens()[static_cast<size_t>(i)] == token.id);
+        CHECK(cells_.attention()[static_cast<size_t>(i)] == token.attention);
         CHECK(cells_.position_of(cell) == Position(i));
         CHECK(key_in(cell).made_by == token.made_by);
         extent = std::max(extent, cell.value + 1);
@@ -234,6 +280,7 @@ void Script::check() {
 }
 
 void Script::step() {
+    first_new_encoding_ = n_encodings_;
     const int32_t kind = between(0, 9);
     if (kind < 3) {
         append();
@@ -243,6 +290,7 @@ void Script::step() {
         edit();
     }
     check();
+    look();
     if (between(0, 1) == 0) {
         rotate();
     }
@@ -271,6 +319,7 @@ TEST_CASE("new tokens take the lowest cells") {
     const std::vector<TokenId> wanted = {TokenId(0), TokenId(1), TokenId(4), TokenId(5),
                                          TokenId(9), TokenId(6), TokenId(7)};
     const EditPlan plan{.keep = {{0, 0, 2}, {4, 2, 2}, {6, 5, 2}},
+                        .again = {},
                         .encode = {Position(4)},
                         .tokens_kept = 6,
                         .tokens_moved = 4};
@@ -301,6 +350,7 @@ TEST_CASE("moves before a rotation add up, and moves there and back need none") 
         }
         wanted.insert(wanted.end(), cells.tokens().begin(), cells.tokens().end());
         cells.begin({.keep = {{0, n, cells.n_tokens()}},
+                     .again = {},
                      .encode = encode,
                      .tokens_kept = cells.n_tokens(),
                      .tokens_moved = cells.n_tokens()},
@@ -317,9 +367,33 @@ TEST_CASE("moves before a rotation add up, and moves there and back need none") 
     CHECK(pending[1].cells == std::vector{CellIndex(0), CellIndex(1)});
 
     const std::vector<TokenId> back = {TokenId(1), TokenId(2)};
-    cells.begin({.keep = {{3, 0, 2}}, .encode = {}, .tokens_kept = 2, .tokens_moved = 2}, back);
+    cells.begin({.keep = {{3, 0, 2}}, .again = {}, .encode = {}, .tokens_kept = 2, .tokens_moved = 2}, back);
     cells.commit();
     CHECK(cells.pending_rotations().empty());
+}
+
+TEST_CASE("an edit that is undone leaves the sequence exact again") {
+    KvCells cells(16);
+    for (int32_t i = 0; i < 6; ++i) {
+        cells.append(TokenId(i));
+    }
+    const std::vector<TokenId> original(cells.tokens().begin(), cells.tokens().end());
+    std::vector<TokenId> edited = original;
+    edited.insert(edited.begin() + 2, TokenId(9));
+    cells.begin({.keep = {{0, 0, 2}, {2, 3, 4}},
+                 .again = {},
+                 .encode = {Position(2)},
+                 .tokens_kept = 6,
+                 .tokens_moved = 4},
+                edited);
+    cells.place(std::vector{Position(2)});
+    cells.commit();
+    CHECK(cells.n_exact() == 3); // with the new token, before which all is exact
+    cells.begin(
+        {.keep = {{0, 0, 2}, {3, 2, 4}}, .again = {}, .encode = {}, .tokens_kept = 6, .tokens_moved = 4},
+        original);
+    cells.commit();
+    CHECK(cells.n_exact() == 6);
 }
 
 } // namespace pie

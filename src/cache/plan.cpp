@@ -8,6 +8,41 @@
 namespace pie {
 namespace {
 
+// Adds a part of a run to `runs`, as part of the last one where it continues it.
+void join(std::vector<KeptRun>& runs, const KeptRun& part) {
+    if (!runs.empty() && runs.back().to + runs.back().length == part.to &&
+        runs.back().from + runs.back().length == part.from) {
+        runs.back().length += part.length;
+    } else {
+        runs.push_back(part);
+    }
+}
+
+// Keeps a run but for the positions that are encoded again.
+void split(const KeptRun& run, const std::function<bool(int32_t)>& is_encoded_again, EditPlan& plan) {
+    const auto part = [&run](int32_t begin, int32_t end) {
+        return KeptRun{.from = run.from + begin - run.to, .to = begin, .length = end - begin};
+    };
+    const auto keep = [&](int32_t begin, int32_t end) {
+        if (begin < end) {
+            plan.keep.push_back(part(begin, end));
+            plan.tokens_kept += end - begin;
+            plan.tokens_moved += run.from != run.to ? end - begin : 0;
+        }
+    };
+    const int32_t end = run.to + run.length;
+    int32_t kept_begin = run.to;
+    for (int32_t to = run.to; to < end; ++to) {
+        if (is_encoded_again(to)) {
+            keep(kept_begin, to);
+            join(plan.again, part(to, to + 1));
+            plan.encode.emplace_back(to);
+            kept_begin = to + 1;
+        }
+    }
+    keep(kept_begin, end);
+}
+
 // Walks along the wanted sequence: what a run does not cover was inserted, what a run covers is kept or
 // encoded again.
 class Planner {
@@ -23,7 +58,6 @@ class Planner {
   private:
     void add_inserted(int32_t to_end);
     bool is_encoded_again(int32_t to) const;
-    void keep(const KeptRun& run);
 
     std::span<const TokenId> wanted_;
     const std::function<bool(TokenId)>& is_control_;
@@ -51,32 +85,15 @@ bool Planner::is_encoded_again(int32_t to) const {
     return is_edited_ && options_.repair_control_tokens && is_control_(wanted_[static_cast<size_t>(to)]);
 }
 
-void Planner::keep(const KeptRun& run) {
-    if (run.length == 0) {
-        return;
-    }
-    plan_.keep.push_back(run);
-    plan_.tokens_kept += run.length;
-    plan_.tokens_moved += run.from != run.to ? run.length : 0;
-}
-
 void Planner::add_run(const KeptRun& run) {
     add_inserted(run.to);
     if (run.from != next_from_) {
         is_edited_ = true;
         seam_end_ = run.to + seam_;
     }
-    const int32_t to_end = run.to + run.length;
-    int32_t kept_begin = run.to;
-    for (int32_t to = run.to; to < to_end; ++to) {
-        if (is_encoded_again(to)) {
-            keep({.from = run.from + kept_begin - run.to, .to = kept_begin, .length = to - kept_begin});
-            plan_.encode.emplace_back(to);
-            kept_begin = to + 1;
-        }
-    }
-    keep({.from = run.from + kept_begin - run.to, .to = kept_begin, .length = to_end - kept_begin});
-    next_to_ = to_end;
+    split(
+        run, [this](int32_t to) { return is_encoded_again(to); }, plan_);
+    next_to_ = run.to + run.length;
     next_from_ = run.from + run.length;
 }
 
@@ -101,6 +118,33 @@ EditPlan plan_edit(std::span<const TokenId> wanted, int32_t n_cached, std::span<
     }
     PIE_CHECK(to_min <= std::ssize(wanted), "a run must lie in the wanted sequence");
     return planner.finish();
+}
+
+void encode_again(EditPlan& plan, std::span<const Position> positions) {
+    EditPlan changed;
+    for (const KeptRun& run : plan.keep) {
+        split(
+            run, [&](int32_t to) { return std::ranges::binary_search(positions, Position(to)); }, changed);
+    }
+    plan.keep = std::move(changed.keep);
+    plan.tokens_kept = changed.tokens_kept;
+    plan.tokens_moved = changed.tokens_moved;
+    const auto add = [](auto& sorted, const auto& more, auto order) {
+        sorted.insert(sorted.end(), more.begin(), more.end());
+        std::ranges::sort(sorted, {}, order);
+    };
+    add(plan.again, changed.again, &KeptRun::to);
+    add(plan.encode, changed.encode, &Position::value);
+}
+
+std::vector<float> carry_over(const EditPlan& plan, std::span<const float> cached, size_t n_wanted) {
+    std::vector<float> wanted(n_wanted, 0.0F);
+    for (const std::vector<KeptRun>* runs : {&plan.keep, &plan.again}) {
+        for (const KeptRun& run : *runs) {
+            std::copy_n(cached.begin() + run.from, run.length, wanted.begin() + run.to);
+        }
+    }
+    return wanted;
 }
 
 } // namespace pie

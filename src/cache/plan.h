@@ -25,6 +25,7 @@ struct PlanOptions {
 
 struct EditPlan {
     std::vector<KeptRun> keep;    // ascending `to`; what remains of the diff's runs
+    std::vector<KeptRun> again;   // ascending `to`; what of those runs is encoded again
     std::vector<Position> encode; // ascending; always holds the last position of a non-empty sequence
     int32_t tokens_kept = 0;      // sum of keep's lengths
     int32_t tokens_moved = 0;     // those of them whose position changed
@@ -36,5 +37,12 @@ struct EditPlan {
 // token alone. A seam ends at the next inserted token, because the seam behind that one reaches further.
 EditPlan plan_edit(std::span<const TokenId> wanted, int32_t n_cached, std::span<const KeptRun> runs,
                    const std::function<bool(TokenId)>& is_control, const PlanOptions& options);
+
+// Encodes `positions` (ascending) again that `plan` keeps; others are ignored.
+void encode_again(EditPlan& plan, std::span<const Position> positions);
+
+// Values of the cached tokens, handed on to those of the wanted ones that are the same tokens; 0 for new
+// ones.
+std::vector<float> carry_over(const EditPlan& plan, std::span<const float> cached, size_t n_wanted);
 
 } // namespace pie

@@ -288,3 +288,27 @@ TEST_CASE("random edit scripts: the plan gives every position once and encodes w
         }
     }
 }
+
+TEST_CASE("tokens that a policy picks are encoded again, those that are not kept are ignored") {
+    const Tokens cached = counting(0, 20);
+    Tokens wanted = cached;
+    wanted.insert(wanted.begin() + 5, TokenId(100));
+    EditPlan plan = plan_of(cached, wanted, as_published);
+    REQUIRE(plan.encode == std::vector{Position(5), Position(20)});
+    pie::encode_again(plan, std::vector{Position(4), Position(5), Position(10), Position(11)});
+    CHECK(plan.keep == std::vector<KeptRun>{{0, 0, 4}, {5, 6, 4}, {11, 12, 8}});
+    CHECK(plan.again == std::vector<KeptRun>{{4, 4, 1}, {9, 10, 2}, {19, 20, 1}});
+    CHECK(plan.encode == std::vector{Position(4), Position(5), Position(10), Position(11), Position(20)});
+    CHECK(plan.tokens_kept == 16);
+    CHECK(plan.tokens_moved == 12);
+}
+
+TEST_CASE("values go where their tokens go, encoded again or not") {
+    const Tokens cached = counting(0, 4);
+    Tokens wanted = {TokenId(50)};
+    wanted.insert(wanted.end(), cached.begin(), cached.end());
+    const EditPlan plan = plan_of(cached, wanted, {.seam = 2});
+    REQUIRE(plan.tokens_kept == 1);
+    const std::vector<float> values = {1, 2, 3, 4};
+    CHECK(pie::carry_over(plan, values, wanted.size()) == std::vector<float>{0, 1, 2, 3, 4});
+}

@@ -24,6 +24,14 @@ void set_input(ggml_tensor* tensor, const void* data) {
     ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
 }
 
+// Of a graph without the tensor there is nothing to read.
+void read_output(const ggml_tensor* tensor, std::vector<float>& values) {
+    values.resize(tensor == nullptr ? 0 : static_cast<size_t>(ggml_nelements(tensor)));
+    if (tensor != nullptr) {
+        ggml_backend_tensor_get(tensor, values.data(), 0, ggml_nbytes(tensor));
+    }
+}
+
 } // namespace
 
 void Engine::FreePool::operator()(ggml_threadpool* pool) const {
@@ -89,7 +97,7 @@ Result<void> Engine::start_backends() {
 Result<void> Engine::reserve(const KvCache& cache) {
     const int32_t n_cells = cache.cells().n_cells();
     graph_ = {}; // its memory goes to the largest one
-    const Graph largest = build_graph(model_, cache, {std::min(options_.n_batch, n_cells), n_cells, 1});
+    const Graph largest = build_graph(model_, cache, {std::min(options_.n_batch, n_cells), n_cells, 1, {}});
     if (!ggml_backend_sched_reserve(scheduler_.get(), largest.nodes)) {
         return fail(ErrorCode::too_large,
                     fmt::format("no memory to compute batches of {} tokens over a context of {}; "
@@ -171,12 +179,13 @@ Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batc
     PIE_CHECK(n_tokens > 0 && n_tokens <= options_.n_batch, "a batch holds 1 to n_batch tokens");
     PIE_CHECK(!batch.outputs.empty(), "at least one token's logits are computed");
     PIE_TRY(rotate_keys(cache));
-    const BatchShape shape{n_tokens, rows_read(cache.cells()), static_cast<int32_t>(batch.outputs.size())};
+    const BatchShape shape{n_tokens, rows_read(cache.cells()), static_cast<int32_t>(batch.outputs.size()),
+                           batch.observed};
     PIE_TRY(prepare_graph(cache, shape));
     fill_inputs(cache.cells(), batch);
     PIE_TRY(run(ggml_backend_sched_graph_compute(scheduler_.get(), graph_.nodes)));
-    logits_.resize(static_cast<size_t>(ggml_nelements(graph_.logits)));
-    ggml_backend_tensor_get(graph_.logits, logits_.data(), 0, ggml_nbytes(graph_.logits));
+    read_output(graph_.logits, logits_);
+    read_output(graph_.attention, attention_);
     return std::span<const float>(logits_);
 }
 

@@ -41,6 +41,7 @@ struct Batch {
     std::span<const Position> positions;
     std::span<const CellIndex> cells;
     std::span<const int32_t> outputs; // indices of tokens whose logits are wanted; at least one
+    LayerSet observed = {};           // layers whose attention attention() tells
 };
 
 class Engine {
@@ -60,6 +61,10 @@ class Engine {
     // rotations are made first. Errors: cancelled, internal; rows of the batch's own cells are undefined
     // then, all others as before.
     Result<std::span<const float>> compute(KvCache& cache, const Batch& batch);
+
+    // What the last token of the last batch paid to each row of the cache, summed over the heads of the
+    // batch's observed layers; empty if it observed none. Valid until the next call.
+    std::span<const float> attention() const { return attention_; }
 
     // Rotates the keys that are not where their tokens are. Never cancelled half-way: its cost is
     // milliseconds.
@@ -100,6 +105,7 @@ class Engine {
     uint64_t graph_cache_ = 0; // KvCache::id
     std::vector<ggml_fp16_t> mask_;
     std::vector<float> logits_;
+    std::vector<float> attention_;
 };
 
 } // namespace pie

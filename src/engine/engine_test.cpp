@@ -9,6 +9,9 @@
 
 #include <array>
 #include <atomic>
+#include <cmath>
+#include <numeric>
+#include <utility>
 
 namespace pie {
 namespace {
@@ -60,6 +63,43 @@ std::vector<TinyModel> architectures() {
         {.architecture = "starcoder2", .n_embd = 256, .head_dim = 64},
         {.architecture = "granite", .n_embd = 256, .head_dim = 64, .has_all_biases = true},
     };
+}
+
+std::vector<float> values_of(const ggml_tensor* tensor) {
+    REQUIRE(tensor->type == GGML_TYPE_F32);
+    std::vector<float> values(static_cast<size_t>(ggml_nelements(tensor)));
+    ggml_backend_tensor_get(tensor, values.data(), 0, ggml_nbytes(tensor));
+    return values;
+}
+
+// The query of a token in the first layer of a llama model, [n_head][head_dim], by the textbook.
+std::vector<double> first_query(const Model& model, TokenId token, int32_t position) {
+    const Hyperparameters& hp = model.hparams();
+    const auto n_embd = static_cast<size_t>(hp.n_embd);
+    const std::vector<float> embeddings = values_of(model.tensor("token_embd.weight"));
+    const std::vector<float> scale = values_of(model.layer_tensor(0, "attn_norm.weight"));
+    const std::vector<float> projection = values_of(model.layer_tensor(0, "attn_q.weight"));
+    const float* x = embeddings.data() + static_cast<size_t>(token.value) * n_embd;
+    double square_sum = 0;
+    for (size_t i = 0; i < n_embd; ++i) {
+        square_sum += static_cast<double>(x[i]) * x[i];
+    }
+    const double rms = std::sqrt(square_sum / static_cast<double>(n_embd) + hp.norm_eps);
+    std::vector<double> query(projection.size() / n_embd, 0.0);
+    for (size_t row = 0; row < query.size(); ++row) {
+        for (size_t i = 0; i < n_embd; ++i) {
+            query[row] += projection[row * n_embd + i] * x[i] / rms * scale[i];
+        }
+    }
+    for (size_t pair = 0; pair < query.size(); pair += 2) { // interleaved
+        const auto in_head = static_cast<double>(pair % static_cast<size_t>(hp.head_dim));
+        const double angle = position * std::pow(10000.0, -in_head / hp.head_dim);
+        const double a = query[pair];
+        const double b = query[pair + 1];
+        query[pair] = a * std::cos(angle) - b * std::sin(angle);
+        query[pair + 1] = a * std::sin(angle) + b * std::cos(angle);
+    }
+    return query;
 }
 
 } // namespace
@@ -162,6 +202,92 @@ TEST_CASE("attention goes by position, whatever lies in cells between") {
     cells.commit();
     REQUIRE(logits.has_value());
     CHECK(testing::relative_error(*logits, expected) < 1e-5); // sums in another order
+}
+
+TEST_CASE("observed attention is what the last token pays to each row, summed over heads") {
+    const auto model = load_tiny_model({.architecture = "llama"});
+    const Hyperparameters& hp = model->hparams();
+    testing::Appender appender(*model, {.type_k = GGML_TYPE_F32});
+    const std::vector<TokenId> tokens = random_tokens(30, 1);
+    constexpr std::array<int32_t, 1> last = {19};
+    appender.decode(std::span(tokens).first(20), last);
+    CHECK(appender.engine().attention().empty());
+
+    KvCache& cache = appender.cache();
+    std::vector<Position> positions;
+    std::vector<CellIndex> cells;
+    for (int32_t i = 20; i < 30; ++i) {
+        positions.emplace_back(i);
+        cells.push_back(cache.cells().append(tokens[static_cast<size_t>(i)]));
+    }
+    constexpr std::array<int32_t, 1> ninth = {9};
+    const auto logits = appender.engine().compute(cache, {.tokens = std::span(tokens).subspan(20),
+                                                          .positions = positions,
+                                                          .cells = cells,
+                                                          .outputs = ninth,
+                                                          .observed = {.bits = 1}});
+    REQUIRE(logits.has_value());
+    const std::span<const float> attention = appender.engine().attention();
+    REQUIRE(attention.size() >= 30);
+
+    const std::vector<double> query = first_query(*model, tokens[29], 29);
+    const std::vector<float> keys = values_of(cache.keys(0));
+    std::vector<double> expected(30, 0.0);
+    for (int32_t head = 0; head < hp.n_head; ++head) {
+        std::vector<double> weight(30, 0.0);
+        double sum = 0;
+        for (int32_t row = 0; row < 30; ++row) {
+            const int32_t kv_head = head / (hp.n_head / hp.n_head_kv);
+            double product = 0;
+            for (int32_t i = 0; i < hp.head_dim; ++i) {
+                product += query[static_cast<size_t>(head * hp.head_dim + i)] *
+                           keys[static_cast<size_t>(row * hp.n_embd_kv() + kv_head * hp.head_dim + i)];
+            }
+            weight[static_cast<size_t>(row)] = std::exp(product * hp.attention_scale);
+            sum += weight[static_cast<size_t>(row)];
+        }
+        for (size_t row = 0; row < 30; ++row) {
+            expected[row] += weight[row] / sum;
+        }
+    }
+    for (size_t row = 0; row < 30; ++row) {
+        CAPTURE(row);
+        CHECK(attention[row] == doctest::Approx(expected[row]).epsilon(1e-3));
+    }
+    for (size_t row = 30; row < attention.size(); ++row) {
+        CHECK(attention[row] == 0.0F);
+    }
+}
+
+TEST_CASE("observing attention changes no logits, and all layers together pay one for each of their heads") {
+    const auto model = load_tiny_model({.architecture = "qwen2"});
+    const std::vector<TokenId> tokens = random_tokens(40, 1);
+    std::vector<Position> positions;
+    for (int32_t i = 0; i < 40; ++i) {
+        positions.emplace_back(i);
+    }
+    constexpr std::array<int32_t, 1> last = {39};
+    const auto compute = [&](LayerSet observed) {
+        testing::Appender appender(*model, {});
+        std::vector<CellIndex> cells;
+        for (const TokenId token : tokens) {
+            cells.push_back(appender.cache().cells().append(token));
+        }
+        const auto logits = appender.engine().compute(appender.cache(), {.tokens = tokens,
+                                                                         .positions = positions,
+                                                                         .cells = cells,
+                                                                         .outputs = last,
+                                                                         .observed = observed});
+        REQUIRE(logits.has_value());
+        const std::span<const float> attention = appender.engine().attention();
+        return std::pair(std::vector<float>(logits->begin(), logits->end()),
+                         std::accumulate(attention.begin(), attention.end(), 0.0));
+    };
+    const auto [plain, nothing] = compute({});
+    const auto [observed, sum] = compute({.bits = 3});
+    CHECK(testing::bit_difference(observed, plain) == "");
+    CHECK(nothing == 0);
+    CHECK(sum == doctest::Approx(2.0 * model->hparams().n_head));
 }
 
 TEST_CASE("a cancelled batch says so, and the next one is computed as if it had not been") {

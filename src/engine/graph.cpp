@@ -24,6 +24,7 @@ class GraphBuilder {
     ggml_tensor* heads(ggml_tensor* x, int32_t layer, int32_t n_head, const char* head_norm);
     ggml_tensor* cached(ggml_tensor* rows);
     ggml_tensor* attention(ggml_tensor* x, int32_t layer);
+    void observe_attention(ggml_tensor* q, int32_t layer);
     ggml_tensor* feed_forward(ggml_tensor* x, int32_t layer);
     ggml_tensor* expert_weights(ggml_tensor* x, int32_t layer, ggml_tensor** chosen);
     ggml_tensor* experts(ggml_tensor* x, int32_t layer);
@@ -101,6 +102,9 @@ ggml_tensor* GraphBuilder::attention(ggml_tensor* x, int32_t layer) {
     expand(ggml_set_rows(context_, cache_.values(layer), v, graph_.cells));
 
     q = ggml_permute(context_, q, 0, 2, 1, 3);
+    if (shape_.observed.has(layer)) {
+        observe_attention(q, layer);
+    }
     ggml_tensor* mixed =
         ggml_flash_attn_ext(context_, q, cached(cache_.keys(layer)), cached(cache_.values(layer)),
                             graph_.mask, hp_.attention_scale, 0.0F, 0.0F);
@@ -109,6 +113,22 @@ ggml_tensor* GraphBuilder::attention(ggml_tensor* x, int32_t layer) {
         ggml_reshape_2d(context_, mixed, static_cast<int64_t>(hp_.head_dim) * hp_.n_head, shape_.n_tokens);
     expand(mixed);
     return linear(mixed, layer, "attn_output");
+}
+
+// Flash attention keeps no weights, so those of the last token are computed beside it: one product of the
+// keys with one query. `q` [head_dim, n_tokens, n_head].
+void GraphBuilder::observe_attention(ggml_tensor* q, int32_t layer) {
+    const auto last = static_cast<size_t>(shape_.n_tokens - 1);
+    ggml_tensor* query =
+        ggml_view_3d(context_, q, hp_.head_dim, 1, hp_.n_head, q->nb[1], q->nb[2], last * q->nb[1]);
+    ggml_tensor* mask =
+        ggml_view_2d(context_, graph_.mask, shape_.n_kv, 1, graph_.mask->nb[1], last * graph_.mask->nb[1]);
+    ggml_tensor* weights = ggml_mul_mat(context_, cached(cache_.keys(layer)), query);
+    weights = ggml_soft_max_ext(context_, weights, mask, hp_.attention_scale, 0.0F);
+    weights = ggml_reshape_2d(context_, weights, shape_.n_kv, hp_.n_head);
+    ggml_tensor* sum = ggml_sum_rows(context_, ggml_cont(context_, ggml_transpose(context_, weights)));
+    graph_.attention = graph_.attention == nullptr ? sum : ggml_add(context_, graph_.attention, sum);
+    expand(graph_.attention);
 }
 
 ggml_tensor* GraphBuilder::feed_forward(ggml_tensor* x, int32_t layer) {
@@ -196,13 +216,16 @@ Graph GraphBuilder::build() {
     graph_.logits = scaled(x, 1.0F / hp_.logit_scale);
     ggml_set_output(graph_.logits);
     expand(graph_.logits);
+    if (graph_.attention != nullptr) {
+        ggml_set_output(graph_.attention);
+    }
     return std::move(graph_);
 }
 
 } // namespace
 
 size_t graph_nodes_max(const Model& model) {
-    // 64 tensors a layer cover every architecture; an expert adds a view and a sum.
+    // 64 tensors a layer cover every architecture and its observation; an expert adds a view and a sum.
     const auto per_layer = static_cast<size_t>(64 + 2 * model.hparams().n_expert_used);
     return static_cast<size_t>(model.hparams().n_layer) * per_layer + 64;
 }

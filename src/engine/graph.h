@@ -15,11 +15,21 @@
 
 namespace pie {
 
+// Layers by their bits; those from the 65th on cannot be named.
+struct LayerSet {
+    uint64_t bits = 0;
+
+    bool empty() const { return bits == 0; }
+    bool has(int32_t layer) const { return layer < 64 && (bits >> static_cast<uint32_t>(layer) & 1U) != 0; }
+    bool operator==(const LayerSet&) const = default;
+};
+
 // Graphs of equal shape are interchangeable; only their inputs' contents differ.
 struct BatchShape {
     int32_t n_tokens = 0;
     int32_t n_kv = 0;      // rows of the cache that attention reads
     int32_t n_outputs = 0; // tokens whose logits are computed
+    LayerSet observed;     // layers whose attention is added up
 
     bool operator==(const BatchShape&) const = default;
 };
@@ -34,6 +44,9 @@ struct Graph {
     ggml_tensor* mask = nullptr;      // f16 [n_kv, n_tokens], 0 where attention may look, else -inf
     ggml_tensor* outputs = nullptr;   // i32 [n_outputs], indices into the batch
     ggml_tensor* logits = nullptr;    // f32 [n_vocab, n_outputs]
+    // f32 [1, n_kv]: what the batch's last token pays to each row, summed over the heads of the observed
+    // layers; null where none is observed.
+    ggml_tensor* attention = nullptr;
 };
 
 Graph build_graph(const Model& model, const KvCache& cache, const BatchShape& shape);

@@ -20,19 +20,44 @@ std::vector<TokenId> tokens_at(std::span<const TokenId> wanted, std::span<const 
     return tokens;
 }
 
+// Layers agree enough on what matters for a few of them to tell (docs/fidelity.md).
+LayerSet every_fourth(int32_t n_layer) {
+    LayerSet layers;
+    for (int32_t layer = 3; layer < std::min(n_layer, 64); layer += 4) {
+        layers.bits |= uint64_t{1} << static_cast<uint32_t>(layer);
+    }
+    return layers;
+}
+
 } // namespace
 
+LiveSequence::LiveSequence(Engine& engine, KvCache& cache)
+    : engine_(engine), cache_(cache), observed_(every_fourth(cache.n_layer())) {}
+
 EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions& options) const {
-    const std::span<const TokenId> cached = cache_.cells().tokens();
+    const KvCells& cells = cache_.cells();
+    const std::span<const TokenId> cached = cells.tokens();
     std::vector<KeptRun> runs;
     if (options.method != ReuseMethod::full) {
         runs = diff_tokens(cached, wanted);
     }
     const bool repairs = options.method == ReuseMethod::pie_seam;
     const Vocabulary& vocabulary = engine_.model().vocabulary();
-    return plan_edit(wanted, static_cast<int32_t>(cached.size()), runs,
-                     [&vocabulary](TokenId token) { return vocabulary.is_control(token); },
-                     {.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs});
+    EditPlan plan = plan_edit(wanted, static_cast<int32_t>(cached.size()), runs,
+                              [&vocabulary](TokenId token) { return vocabulary.is_control(token); },
+                              {.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs});
+    if (repairs && options.repair > 0) {
+        const std::vector<float> attention = carry_over(plan, cells.attention(), wanted.size());
+        const auto unchanged =
+            static_cast<int32_t>(std::ranges::mismatch(cached, wanted).in1 - cached.begin());
+        pie::encode_again(plan, options.policy({.cached = cached,
+                                                .wanted = wanted,
+                                                .plan = plan,
+                                                .attention = attention,
+                                                .stale_from = Position(std::min(unchanged, n_exact())),
+                                                .budget = options.repair}));
+    }
+    return plan;
 }
 
 Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const ReuseOptions& options,
@@ -45,31 +70,37 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         return report;
     }
     const EditPlan edit = plan(wanted, options);
-    KvCells& cells = cache_.cells();
-    if (!cells.can_begin(edit)) {
-        return fail(ErrorCode::too_large,
-                    fmt::format("the prompt has {} tokens, the context holds {}; use a larger "
-                                "context (-c)",
-                                wanted.size(), n_tokens_max()));
-    }
-    cells.begin(edit, wanted);
-    if (options.method == ReuseMethod::cfe) {
-        cells.leave_keys();
-    }
-    if (auto encoded = encode(wanted, edit.encode, progress); !encoded) {
-        cells.rollback();
-        return tl::unexpected(std::move(encoded).error());
-    }
-    cells.commit();
-#ifdef PIE_DEV
-    cells.check_invariant();
-#endif
+    PIE_TRY(run(edit, wanted, options.method, progress));
     report.tokens_kept = edit.tokens_kept;
     report.tokens_moved = edit.tokens_moved;
     report.tokens_encoded = static_cast<int32_t>(edit.encode.size());
     report.milliseconds =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return report;
+}
+
+Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
+                               const std::function<void(int32_t, int32_t)>& progress) {
+    KvCells& cells = cache_.cells();
+    if (!cells.can_begin(plan)) {
+        return fail(ErrorCode::too_large,
+                    fmt::format("the prompt has {} tokens, the context holds {}; use a larger "
+                                "context (-c)",
+                                wanted.size(), n_tokens_max()));
+    }
+    cells.begin(plan, wanted);
+    if (method == ReuseMethod::cfe) {
+        cells.leave_keys();
+    }
+    if (auto encoded = encode(wanted, plan.encode, progress); !encoded) {
+        cells.rollback();
+        return encoded;
+    }
+    cells.commit();
+#ifdef PIE_DEV
+    cells.check_invariant();
+#endif
+    return {};
 }
 
 Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<const Position> positions,
@@ -85,8 +116,8 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
             engine_.compute(
                 cache_,
                 {.tokens = tokens, .positions = chunk, .cells = cells, .outputs = std::span(&last, 1)}));
-        // Only the last chunk's are the answer; until it is there, a cancelled update leaves the old one.
-        if (done + chunk.size() == positions.size()) {
+        // Until the last token's are there, a cancelled update leaves the old ones.
+        if (chunk.back() == Position(static_cast<int32_t>(wanted.size()) - 1)) {
             logits_.assign(logits.begin(), logits.end());
         }
         if (progress) {
@@ -96,7 +127,7 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
     return {};
 }
 
-Result<std::span<const float>> LiveSequence::extend(std::span<const TokenId> tokens) {
+Result<std::span<const float>> LiveSequence::extend(std::span<const TokenId> tokens, Observe observe) {
     const int32_t before = n_tokens();
     const auto n = static_cast<int32_t>(tokens.size());
     PIE_CHECK(n > 0 && n <= engine_.n_batch(), "extend() takes one batch");
@@ -111,15 +142,72 @@ Result<std::span<const float>> LiveSequence::extend(std::span<const TokenId> tok
         cells.push_back(cache_.cells().append(tokens[static_cast<size_t>(i)]));
         outputs.push_back(i);
     }
-    auto logits = engine_.compute(
-        cache_, {.tokens = tokens, .positions = positions, .cells = cells, .outputs = outputs});
+    auto logits = engine_.compute(cache_, {.tokens = tokens,
+                                           .positions = positions,
+                                           .cells = cells,
+                                           .outputs = outputs,
+                                           .observed = observe == Observe::yes ? observed_ : LayerSet()});
     if (!logits) {
         cache_.cells().truncate(before);
         return logits;
     }
+    record_attention();
     const size_t n_vocab = logits->size() / tokens.size();
     logits_.assign(logits->end() - static_cast<std::ptrdiff_t>(n_vocab), logits->end());
     return logits;
+}
+
+void LiveSequence::record_attention() {
+    const std::span<const float> observed = engine_.attention();
+    if (observed.empty()) {
+        return;
+    }
+    const KvCells& cells = cache_.cells();
+    const std::span<float> attention = cache_.cells().attention();
+    for (int32_t i = 0; i < n_tokens(); ++i) {
+        attention[static_cast<size_t>(i)] += observed[static_cast<size_t>(cells.cell_at(Position(i)).value)];
+    }
+}
+
+void LiveSequence::fade_attention() {
+    constexpr float kept = 0.5F;
+    for (float& mass : cache_.cells().attention()) {
+        mass *= kept;
+    }
+}
+
+Result<int32_t> LiveSequence::encode_again(std::span<const Position> positions) {
+    if (positions.empty()) {
+        return 0;
+    }
+    const std::vector<TokenId> wanted(tokens().begin(), tokens().end());
+    EditPlan plan;
+    plan.keep = {{.from = 0, .to = 0, .length = n_tokens()}};
+    plan.tokens_kept = n_tokens();
+    pie::encode_again(plan, positions);
+    PIE_TRY(run(plan, wanted, ReuseMethod::pie, {}));
+    return static_cast<int32_t>(positions.size());
+}
+
+Result<int32_t> LiveSequence::heal(int32_t n_tokens_max) {
+    const int32_t begin = n_exact();
+    const int32_t end = std::min({n_tokens(), begin + n_tokens_max, begin + cache_.cells().n_free()});
+    std::vector<Position> positions;
+    for (int32_t i = begin; i < end; ++i) {
+        positions.emplace_back(i);
+    }
+    return encode_again(positions);
+}
+
+Result<int32_t> LiveSequence::repair(int32_t n_tokens_max) {
+    EditPlan plan;
+    plan.keep = {{.from = 0, .to = 0, .length = n_tokens()}};
+    return encode_again(repair_by_attention({.cached = tokens(),
+                                             .wanted = tokens(),
+                                             .plan = plan,
+                                             .attention = cache_.cells().attention(),
+                                             .stale_from = Position(n_exact()),
+                                             .budget = std::min(n_tokens_max, cache_.cells().n_free())}));
 }
 
 void LiveSequence::rewind(int32_t n_tokens, std::vector<float> logits) {

@@ -8,6 +8,7 @@
 
 #include "cache/kv_cache.h"
 #include "engine/engine.h"
+#include "session/repair.h"
 
 #include <pie/result.h>
 #include <pie/types.h>
@@ -30,8 +31,13 @@ enum class ReuseMethod {
 
 struct ReuseOptions {
     ReuseMethod method = ReuseMethod::pie_seam;
-    int32_t seam = 8; // tokens, for pie_seam
+    int32_t seam = 8;   // tokens, for pie_seam
+    int32_t repair = 0; // kept tokens, for pie_seam, that `policy` may choose to encode again
+    RepairPolicy policy = repair_by_attention;
 };
+
+// Whether attention is recorded for repairs to come; it costs a product of keys and query in some layers.
+enum class Observe { no, yes };
 
 struct UpdateReport {
     int32_t tokens_context = 0; // of the sequence wanted
@@ -44,7 +50,7 @@ struct UpdateReport {
 class LiveSequence {
   public:
     // Both outlive this. The cache's sequence belongs to it from now on.
-    LiveSequence(Engine& engine, KvCache& cache) : engine_(engine), cache_(cache) {}
+    LiveSequence(Engine& engine, KvCache& cache);
 
     // Turns the cached sequence into `wanted` (not empty) and computes the logits of its last token.
     // `progress` hears how many of the tokens to encode are done. Errors: too_large (more tokens than cells),
@@ -53,25 +59,48 @@ class LiveSequence {
                                 const std::function<void(int32_t done, int32_t total)>& progress = {});
 
     // Appends tokens; logits [tokens.size()][n_vocab], valid until the next call. Errors: as above.
-    Result<std::span<const float>> extend(std::span<const TokenId> tokens);
+    Result<std::span<const float>> extend(std::span<const TokenId> tokens, Observe observe = Observe::no);
 
     // Drops the tokens from `n_tokens` on; `logits` are those of the token before.
     void rewind(int32_t n_tokens, std::vector<float> logits);
 
+    // Encodes the first at most `n_tokens` of the tokens that are not exact again, and swaps them in when all
+    // are there; called until n_exact() is n_tokens(), it leaves what a full recompute would. Returns how
+    // many it encoded: 0 at the end. Errors: cancelled, internal; nothing has changed then.
+    Result<int32_t> heal(int32_t n_tokens);
+
+    // Encodes again, of the tokens that are not exact, the `n_tokens` that the last completions looked at
+    // most. They are not exact afterwards, but closer. Returns how many it encoded. Errors: as heal().
+    Result<int32_t> repair(int32_t n_tokens);
+
+    // The layers whose attention extend() records; by default every fourth.
+    void observe_layers(LayerSet layers) { observed_ = layers; }
+
+    // Makes what was observed so far count less than what will be.
+    void fade_attention();
+
     // Logits of the last token encoded, [n_vocab]; empty before the first update.
     std::span<const float> logits() const { return logits_; }
 
+    std::span<const TokenId> tokens() const { return cache_.cells().tokens(); }
+    // Tokens at the start that hold what a full recompute would, up to the rounding of rotated keys.
+    int32_t n_exact() const { return cache_.cells().n_exact(); }
     int32_t n_tokens() const { return cache_.cells().n_tokens(); }
     int32_t n_tokens_max() const { return cache_.cells().n_cells(); }
     Engine& engine() const { return engine_; }
 
   private:
     EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options) const;
+    Result<void> run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
+                     const std::function<void(int32_t done, int32_t total)>& progress);
     Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
                         const std::function<void(int32_t done, int32_t total)>& progress);
+    Result<int32_t> encode_again(std::span<const Position> positions);
+    void record_attention();
 
     Engine& engine_;
     KvCache& cache_;
+    LayerSet observed_;
     std::vector<float> logits_;
 };
 

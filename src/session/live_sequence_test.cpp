@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <numeric>
 #include <random>
 
 namespace pie {
@@ -20,9 +21,9 @@ using testing::relative_error;
 using testing::TinyModel;
 
 const TinyModel small{.n_embd = 64, .n_head = 2, .n_head_kv = 1, .n_ff = 64};
-constexpr ReuseOptions full{.method = ReuseMethod::full};
-constexpr ReuseOptions pie_alone{.method = ReuseMethod::pie};
-constexpr ReuseOptions seam_to_the_end{.method = ReuseMethod::pie_seam, .seam = 1'000'000};
+const ReuseOptions full{.method = ReuseMethod::full};
+const ReuseOptions pie_alone{.method = ReuseMethod::pie};
+const ReuseOptions seam_to_the_end{.method = ReuseMethod::pie_seam, .seam = 1'000'000};
 
 struct Live {
     std::unique_ptr<KvCache> cache;
@@ -284,6 +285,114 @@ TEST_CASE("a cancelled extension is taken back") {
     CHECK(std::ranges::equal(live.cache->cells().tokens(), before));
     CHECK(live.logits() == logits);
     live.engine->set_cancel_flag(nullptr);
+}
+
+TEST_CASE("healed to the end, the logits are those of a full recompute") {
+    const auto model = testing::load_tiny_model(small);
+    Errors healed;
+    for (uint32_t seed = 1; seed <= 4; ++seed) {
+        CAPTURE(seed);
+        std::mt19937 random(seed);
+        std::vector<TokenId> wanted = uniform_tokens(random, 100, testing::tiny_vocabulary_size);
+        Live live(*model);
+        for (int update = 0; update < 8; ++update) {
+            CAPTURE(update);
+            live.update(wanted, pie_alone);
+            int32_t n_exact = live.sequence.n_exact();
+            while (true) {
+                const auto n = live.sequence.heal(1 + static_cast<int32_t>(random() % 40));
+                REQUIRE(n.has_value());
+                CHECK(std::ranges::equal(live.cache->cells().tokens(), wanted));
+                if (*n == 0) {
+                    break;
+                }
+                CHECK(live.sequence.n_exact() >= n_exact + *n);
+                n_exact = live.sequence.n_exact();
+            }
+            CHECK(live.sequence.n_exact() == std::ssize(wanted));
+            const std::vector<float> expected = recompute(*model, wanted);
+            healed.sum += relative_error(live.logits(), expected);
+            healed.noise_sum += relative_error(recompute(*model, wanted, 7), expected);
+            edit(random, wanted);
+        }
+    }
+    CHECK(healed.sum < 1.5 * healed.noise_sum);
+}
+
+TEST_CASE("a cancelled healing changes nothing") {
+    const auto model = testing::load_tiny_model(small);
+    Live live(*model);
+    std::vector<TokenId> wanted = random_tokens(120, 1);
+    live.update(wanted, {});
+    wanted.insert(wanted.begin() + 30, TokenId(3));
+    live.update(wanted, {});
+    const std::vector<float> logits = live.logits();
+    const int32_t n_exact = live.sequence.n_exact();
+    CHECK(n_exact == 39); // up to the end of the seam
+    std::atomic<bool> cancel = true;
+    live.engine->set_cancel_flag(&cancel);
+    const auto healed = live.sequence.heal(50);
+    REQUIRE_FALSE(healed.has_value());
+    CHECK(healed.error().code == ErrorCode::cancelled);
+    live.engine->set_cancel_flag(nullptr);
+    live.cache->cells().check_invariant();
+    CHECK(live.sequence.n_exact() == n_exact);
+    CHECK(live.logits() == logits);
+    CHECK(std::ranges::equal(live.cache->cells().tokens(), wanted));
+}
+
+TEST_CASE("without a spare cell nothing is healed, rather than risked") {
+    const auto model = testing::load_tiny_model(small);
+    Live live(*model, 64, 256);
+    std::vector<TokenId> wanted = random_tokens(255, 1);
+    live.update(wanted, {});
+    wanted.insert(wanted.begin() + 30, TokenId(3));
+    live.update(wanted, {});
+    CHECK(live.cache->cells().n_free() == 0);
+    CHECK(live.sequence.heal(50).value() == 0);
+}
+
+TEST_CASE("an edit and its undoing leave everything exact") {
+    const auto model = testing::load_tiny_model(small);
+    Live live(*model);
+    const std::vector<TokenId> before = random_tokens(100, 1);
+    std::vector<TokenId> edited = before;
+    edited.insert(edited.begin() + 20, TokenId(3));
+    live.update(before, {});
+    live.update(edited, {});
+    CHECK(live.sequence.n_exact() == 29);
+    live.update(before, {});
+    CHECK(live.sequence.n_exact() == 100);
+    CHECK(relative_error(live.logits(), recompute(*model, before)) < 2e-3);
+}
+
+TEST_CASE("repair encodes again what was looked at most") {
+    const auto model = testing::load_tiny_model(small);
+    Live live(*model);
+    std::vector<TokenId> wanted = random_tokens(100, 1);
+    live.update(wanted, {});
+    live.sequence.observe_layers({.bits = 2});
+    REQUIRE(live.sequence.extend(random_tokens(1, 2), Observe::yes).has_value());
+    live.sequence.rewind(100, live.logits());
+    const std::span<const float> attention = live.cache->cells().attention();
+    const std::vector<float> looked(attention.begin(), attention.end());
+    CHECK(std::accumulate(looked.begin(), looked.end(), 0.0) > 0.5);
+
+    wanted.insert(wanted.begin() + 20, TokenId(3));
+    const UpdateReport plain = live.update(wanted, {});
+    CHECK(std::ranges::equal(live.cache->cells().attention().subspan(21), std::span(looked).subspan(20)));
+    CHECK(live.sequence.repair(10).value() == 10);
+    CHECK(live.sequence.n_exact() == 29);
+
+    live.update(random_tokens(100, 1), {});
+    CHECK(live.sequence.n_exact() < 100); // the edit is undone, but not what was repaired for it
+    std::ranges::copy(looked, live.cache->cells().attention().begin());
+    const UpdateReport repaired = live.update(wanted, {.repair = 16});
+    CHECK(repaired.tokens_encoded == plain.tokens_encoded + 16);
+    CHECK(live.update(wanted, {.repair = 16}).tokens_encoded == 1 + 16); // still stale
+    while (live.sequence.heal(64).value() > 0) {
+    }
+    CHECK(live.update(wanted, {.repair = 16}).tokens_encoded == 1);
 }
 
 } // namespace pie

@@ -1,0 +1,44 @@
+#pragma once
+
+// Which kept tokens an update encodes again beyond the seam. Their values were made when something else stood
+// before them; within a budget, a policy picks those where that matters most for what the model writes next.
+// docs/fidelity.md has the figures behind the default.
+//
+// Thread rule: pure functions.
+
+#include "cache/plan.h"
+
+#include <pie/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+namespace pie {
+
+struct RepairRequest {
+    std::span<const TokenId> cached; // the sequence before the edit
+    std::span<const TokenId> wanted;
+    const EditPlan& plan;             // with its seams
+    std::span<const float> attention; // by wanted position: what the last completions paid to the token
+    Position stale_from;              // what stands before it is exact
+    int32_t budget = 0;               // most tokens
+};
+
+// Positions that the request's plan keeps, ascending, at most the budget.
+using RepairPolicy = std::function<std::vector<Position>(const RepairRequest&)>;
+
+// Those that the last completions looked at most; none that they did not look at.
+std::vector<Position> repair_by_attention(const RepairRequest& request);
+
+// Later occurrences of tokens that the edit brought in or took out, each with its neighbourhood.
+std::vector<Position> repair_later_occurrences(const RepairRequest& request);
+
+// The last tokens before `cursor`, a position of the wanted sequence.
+std::vector<Position> repair_before(const RepairRequest& request, Position cursor);
+
+// The `budget` kept stale positions with the largest score above 0, ascending: what most policies end in.
+std::vector<Position> best_positions(const RepairRequest& request, std::span<const float> score);
+
+} // namespace pie
