@@ -58,7 +58,7 @@ std::string printable_code(std::string_view text) {
 }
 
 const char* layout_name(LayoutKind layout) {
-    return layout == LayoutKind::psm ? "fill in the middle" : "left to right";
+    return layout == LayoutKind::plain ? "left to right" : "fill in the middle";
 }
 
 const char* finish_name(FinishReason reason) {

@@ -3,16 +3,16 @@
 namespace pie {
 
 LayoutKind default_layout(const Vocabulary& vocabulary) {
-    return vocabulary.fim() ? LayoutKind::psm : LayoutKind::plain;
+    return vocabulary.fim() ? LayoutKind::psm_line : LayoutKind::plain;
 }
 
 PromptLayout::PromptLayout(const Vocabulary& vocabulary, LayoutKind kind,
                            const std::shared_ptr<const CutRule>& rule)
     : vocabulary_(&vocabulary), kind_(kind), beginning_(vocabulary.beginning()), markers_(vocabulary.fim()),
-      prefix_(rule), suffix_(rule) {}
+      prefix_(rule), suffix_(rule), line_(rule) {}
 
 Result<PromptLayout> PromptLayout::create(const Vocabulary& vocabulary, LayoutKind kind) {
-    if (kind == LayoutKind::psm && !vocabulary.fim()) {
+    if (kind != LayoutKind::plain && !vocabulary.fim()) {
         return fail(ErrorCode::unsupported,
                     "this model has no markers for filling in the middle; use the plain layout, "
                     "which continues the text before the cursor, or a model that has them");
@@ -22,23 +22,29 @@ Result<PromptLayout> PromptLayout::create(const Vocabulary& vocabulary, LayoutKi
 
 // The beginning of the sequence stands in front of the first marker, as llama.cpp's server puts it.
 std::vector<TokenId> PromptLayout::tokens(const PromptText& text) {
-    const std::vector<TokenId>& prefix = prefix_.update(text.prefix);
+    const size_t line_begin =
+        kind_ == LayoutKind::psm_line ? text.prefix.rfind('\n') + 1 : text.prefix.size();
+    const std::vector<TokenId>& prefix = prefix_.update(text.prefix.substr(0, line_begin));
+    const std::vector<TokenId>& suffix = suffix_.update(kind_ == LayoutKind::plain ? "" : text.suffix);
+    const std::vector<TokenId>& line = line_.update(text.prefix.substr(line_begin));
     std::vector<TokenId> prompt;
-    prompt.reserve(prefix.size() + marker_count());
+    prompt.reserve(prefix.size() + suffix.size() + line.size() + marker_count());
+    const auto append = [&prompt](const std::vector<TokenId>& tokens) {
+        prompt.insert(prompt.end(), tokens.begin(), tokens.end());
+    };
     if (beginning_) {
         prompt.push_back(*beginning_);
     }
     if (kind_ == LayoutKind::plain) {
-        prompt.insert(prompt.end(), prefix.begin(), prefix.end());
+        append(prefix);
         return prompt;
     }
-    const std::vector<TokenId>& suffix = suffix_.update(text.suffix);
-    prompt.reserve(prefix.size() + suffix.size() + marker_count());
     prompt.push_back(markers_->prefix);
-    prompt.insert(prompt.end(), prefix.begin(), prefix.end());
+    append(prefix);
     prompt.push_back(markers_->suffix);
-    prompt.insert(prompt.end(), suffix.begin(), suffix.end());
+    append(suffix);
     prompt.push_back(markers_->middle);
+    append(line);
     return prompt;
 }
 

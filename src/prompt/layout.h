@@ -20,11 +20,13 @@
 namespace pie {
 
 enum class LayoutKind {
-    plain, // the text before the cursor, continued left to right
-    psm,   // <PRE> before the cursor <SUF> behind it <MID>: fill in the middle, prefix first
+    plain,    // the text before the cursor, continued left to right
+    psm,      // <PRE> before the cursor <SUF> behind it <MID>: fill in the middle, prefix first
+    psm_line, // <PRE> the lines before the cursor's <SUF> behind the cursor <MID> its line up to it
 };
 
-// psm where the model has the markers, else plain.
+// psm_line where the model has the markers, else plain. Split at the start of the line, no token is cut at
+// the cursor, and what is typed on the line is appended (docs/fidelity.md).
 LayoutKind default_layout(const Vocabulary& vocabulary);
 
 // What a prompt needs of the text around the cursor. Both parts are valid UTF-8.
@@ -45,9 +47,9 @@ class PromptLayout {
     LayoutKind kind() const { return kind_; }
     const Vocabulary& vocabulary() const { return *vocabulary_; }
     // How many tokens of the last prompt came from its prefix.
-    size_t prefix_token_count() const { return prefix_.tokens().size(); }
+    size_t prefix_token_count() const { return prefix_.tokens().size() + line_.tokens().size(); }
     // How many tokens of a prompt are not of its text: markers and the beginning of the sequence.
-    size_t marker_count() const { return (beginning_ ? 1U : 0U) + (kind_ == LayoutKind::psm ? 3U : 0U); }
+    size_t marker_count() const { return (beginning_ ? 1U : 0U) + (kind_ == LayoutKind::plain ? 0U : 3U); }
 
   private:
     PromptLayout(const Vocabulary& vocabulary, LayoutKind kind, const std::shared_ptr<const CutRule>& rule);
@@ -58,6 +60,7 @@ class PromptLayout {
     std::optional<FimMarkers> markers_;
     TokenizedText prefix_;
     TokenizedText suffix_;
+    TokenizedText line_; // of psm_line, the prefix's last line
 };
 
 } // namespace pie

@@ -34,7 +34,7 @@ TEST_CASE("psm: markers around the parts, no beginning where the model wants non
         return;
     }
     const Vocabulary& vocabulary = model->vocabulary();
-    CHECK(pie::default_layout(vocabulary) == LayoutKind::psm);
+    CHECK(pie::default_layout(vocabulary) == LayoutKind::psm_line);
     auto layout = PromptLayout::create(vocabulary, LayoutKind::psm);
     REQUIRE(layout);
     std::vector<TokenId> wanted = {token_named(vocabulary, "<fim_prefix>")};
@@ -93,6 +93,33 @@ TEST_CASE("plain: the beginning of the sequence comes first where the model want
     append(wanted, vocabulary.tokenize("def f():\n    return"));
     CHECK(layout->tokens({.prefix = "def f():\n    return", .suffix = ""}) == wanted);
     CHECK(layout->marker_count() == 1);
+}
+
+TEST_CASE("psm_line: the cursor's line stands behind the last marker, and typing on it is an append") {
+    const auto model = load_vocabulary("starcoder");
+    if (model == nullptr) {
+        return;
+    }
+    const Vocabulary& vocabulary = model->vocabulary();
+    auto layout = PromptLayout::create(vocabulary, LayoutKind::psm_line);
+    REQUIRE(layout);
+    std::vector<TokenId> wanted = {token_named(vocabulary, "<fim_prefix>")};
+    append(wanted, vocabulary.tokenize("int x;\n"));
+    wanted.push_back(token_named(vocabulary, "<fim_suffix>"));
+    append(wanted, vocabulary.tokenize(";\nint y;\n"));
+    wanted.push_back(token_named(vocabulary, "<fim_middle>"));
+    const std::string suffix = ";\nint y;\n";
+    CHECK(layout->tokens({.prefix = "int x;\n", .suffix = suffix}) == wanted);
+    CHECK(layout->prefix_token_count() == vocabulary.tokenize("int x;\n").size());
+    append(wanted, vocabulary.tokenize("    retu"));
+    CHECK(layout->tokens({.prefix = "int x;\n    retu", .suffix = suffix}) == wanted);
+    CHECK(layout->prefix_token_count() ==
+          vocabulary.tokenize("int x;\n").size() + vocabulary.tokenize("    retu").size());
+
+    // A text of one line has no line before it.
+    const auto single = layout->tokens({.prefix = "retu", .suffix = ""});
+    CHECK(single.size() == 3 + vocabulary.tokenize("retu").size());
+    CHECK(single[1] == token_named(vocabulary, "<fim_suffix>"));
 }
 
 TEST_CASE("markers in the text stay text, and cursor moves and edits give what a new layout gives") {

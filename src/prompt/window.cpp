@@ -32,7 +32,7 @@ struct Shares {
 };
 
 Shares divide(size_t tokens, LayoutKind kind) {
-    const size_t suffix = kind == LayoutKind::psm ? tokens / 4 : 0;
+    const size_t suffix = kind == LayoutKind::plain ? 0 : tokens / 4;
     return {.prefix = tokens - suffix, .suffix = suffix};
 }
 

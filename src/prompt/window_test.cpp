@@ -65,7 +65,7 @@ PromptWindow fit(PromptFitter& fitter, PromptLayout& layout, const std::string& 
     REQUIRE(window->text.prefix.data() + window->text.prefix.size() == text.data() + cursor);
     const size_t front = front_bytes(text, *window);
     REQUIRE(window->prefix_lines_cut == lines_in(std::string_view(text).substr(0, front)));
-    if (layout.kind() == LayoutKind::psm) {
+    if (layout.kind() != LayoutKind::plain) {
         REQUIRE(window->text.suffix.data() == text.data() + cursor);
         REQUIRE(window->suffix_lines_cut ==
                 lines_in(std::string_view(text).substr(text.size() - back_bytes(text, *window))));
@@ -107,7 +107,7 @@ TEST_CASE("a text that fits is not cut") {
     const std::string text = code_of_lines(50);
     const size_t cursor = text.size() / 2;
     const auto wanted =
-        from_scratch(setup.vocabulary(), LayoutKind::psm, text.substr(0, cursor), text.substr(cursor));
+        from_scratch(setup.vocabulary(), LayoutKind::psm_line, text.substr(0, cursor), text.substr(cursor));
     const PromptWindow window = setup.fit(text, cursor, wanted.size());
     CHECK(window.tokens == wanted);
     CHECK(window.prefix_lines_cut == 0);
@@ -124,7 +124,7 @@ TEST_CASE("three quarters before the cursor, one behind, whole lines") {
     const size_t cursor = text.find("v303");
     const PromptWindow window = setup.fit(text, cursor, 1000);
     CHECK(window.tokens ==
-          from_scratch(setup.vocabulary(), LayoutKind::psm, window.text.prefix, window.text.suffix));
+          from_scratch(setup.vocabulary(), LayoutKind::psm_line, window.text.prefix, window.text.suffix));
     const size_t prefix = setup.count(window.text.prefix);
     const size_t suffix = setup.count(window.text.suffix);
     CHECK(prefix + suffix > 780);
