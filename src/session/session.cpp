@@ -9,9 +9,12 @@ namespace pie {
 namespace {
 
 constexpr int32_t n_ctx_default_max = 8192; // more would cost memory that few files need
-// A prompt leaves this many cells free beside its completion: a small edit of a full context is then placed
-// into them, and can be taken back when it is cancelled.
-constexpr int32_t n_spare_cells = 64;
+// Cells beyond the context: an edit of a full context is placed into them, so that it can be taken back when
+// it is cancelled, and so is a slice of healing.
+constexpr int32_t n_spare_cells = 256;
+constexpr int32_t slice_tokens_min = 16;
+constexpr int32_t slice_tokens_max = n_spare_cells;
+constexpr int32_t idle_repair_tokens = 64;
 constexpr int32_t n_prompt_min = 32;
 
 Result<int32_t> context_size(const Model& model, const SessionOptions& options) {
@@ -24,7 +27,7 @@ Result<int32_t> context_size(const Model& model, const SessionOptions& options) 
                 trained, options.n_ctx, trained));
     }
     const int32_t n_ctx = options.n_ctx > 0 ? options.n_ctx : std::min(trained, n_ctx_default_max);
-    const int32_t needed = n_prompt_min + n_spare_cells + options.n_predict_max;
+    const int32_t needed = n_prompt_min + options.n_predict_max;
     if (n_ctx < needed) {
         return fail(
             ErrorCode::invalid_argument,
@@ -41,7 +44,7 @@ Result<int32_t> context_size(const Model& model, const SessionOptions& options) 
 Session::Session(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
                  const SessionOptions& options)
     : options_(options), cache_(std::move(cache)), sequence_(engine, *cache_), layout_(std::move(layout)),
-      fitter_(layout_) {}
+      fitter_(layout_), slice_tokens_(slice_tokens_max) {}
 
 Result<std::unique_ptr<Session>> Session::create(Engine& engine, const SessionOptions& options) {
     SessionOptions settled = options;
@@ -49,7 +52,7 @@ Result<std::unique_ptr<Session>> Session::create(Engine& engine, const SessionOp
     const Vocabulary& vocabulary = engine.model().vocabulary();
     PIE_ASSIGN(PromptLayout layout,
                PromptLayout::create(vocabulary, options.layout.value_or(default_layout(vocabulary))));
-    PIE_ASSIGN(auto cache, KvCache::create(engine.model(), {.n_cells = settled.n_ctx,
+    PIE_ASSIGN(auto cache, KvCache::create(engine.model(), {.n_cells = settled.n_ctx + n_spare_cells,
                                                             .type_k = options.type_k,
                                                             .type_v = options.type_v}));
     PIE_TRY(engine.reserve(*cache));
@@ -59,7 +62,7 @@ Result<std::unique_ptr<Session>> Session::create(Engine& engine, const SessionOp
 Result<UpdateReport> Session::update(std::string_view text, ByteOffset cursor, const ReuseOptions& reuse,
                                      const std::function<void(int32_t, int32_t)>& progress) {
     const auto start = std::chrono::steady_clock::now();
-    const auto budget = static_cast<size_t>(options_.n_ctx - options_.n_predict_max - n_spare_cells);
+    const auto budget = static_cast<size_t>(options_.n_ctx - options_.n_predict_max);
     PIE_ASSIGN(const PromptWindow window, fitter_.fit(text, cursor, budget));
     if (window.tokens.empty()) {
         return fail(
@@ -69,9 +72,24 @@ Result<UpdateReport> Session::update(std::string_view text, ByteOffset cursor, c
     }
     lines_cut_ = {window.prefix_lines_cut, window.suffix_lines_cut};
     PIE_ASSIGN(UpdateReport report, sequence_.update(window.tokens, reuse, progress));
+    repaired_ = false;
     report.milliseconds =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return report;
+}
+
+Result<int32_t> Session::heal() {
+    if (!repaired_) {
+        PIE_ASSIGN(const int32_t n_repaired, sequence_.repair(idle_repair_tokens));
+        repaired_ = true;
+        if (n_repaired > 0) {
+            return n_repaired;
+        }
+    }
+    const auto healed = sequence_.heal(slice_tokens_);
+    slice_tokens_ = healed ? std::min(2 * slice_tokens_, slice_tokens_max)
+                           : std::max(slice_tokens_ / 2, slice_tokens_min);
+    return healed;
 }
 
 Result<Completion> Session::complete(CompletionOptions options, const TextReceiver& receive) {

@@ -29,7 +29,7 @@ struct SessionOptions {
     int32_t n_predict_max = 256; // room in the context that prompts leave for a completion
     ggml_type type_k = GGML_TYPE_F16;
     ggml_type type_v = GGML_TYPE_F16;
-    std::optional<LayoutKind> layout; // default: fill in the middle where the model can
+    std::optional<LayoutKind> layout = {}; // default: fill in the middle where the model can
 };
 
 // Lines of the text that the prompt left out, because the context is smaller than the text.
@@ -52,6 +52,13 @@ class Session {
     // What comes at the cursor of the last update. `options.n_predict` is cut to n_predict_max.
     Result<Completion> complete(CompletionOptions options, const TextReceiver& receive = {});
 
+    // One slice of work for idle time, called until it returns 0. First the tokens that the last completions
+    // looked at most are encoded again, then the sequence from its exact part on, until all of it is what a
+    // full recompute would hold. Returns how many tokens it encoded. A slice is long, because long ones are
+    // efficient; the engine's cancel flag ends it within milliseconds, and then nothing has changed but that
+    // the next slices are shorter. Errors: cancelled, internal.
+    Result<int32_t> heal();
+
     // Forgets everything cached.
     void clear() { sequence_.rewind(0, {}); }
 
@@ -59,6 +66,7 @@ class Session {
     const LinesCut& lines_cut() const { return lines_cut_; }
     LayoutKind layout() const { return layout_.kind(); }
     LiveSequence& sequence() { return sequence_; }
+    const LiveSequence& sequence() const { return sequence_; }
     const KvCache& cache() const { return *cache_; }
 
   private:
@@ -71,6 +79,8 @@ class Session {
     PromptLayout layout_;
     PromptFitter fitter_;
     LinesCut lines_cut_;
+    bool repaired_ = false; // since the last update
+    int32_t slice_tokens_;  // of healing
 };
 
 } // namespace pie
