@@ -25,6 +25,7 @@ void add_bench_command(CLI::App& app, CommandRun& run);
 void add_complete_command(CLI::App& app, CommandRun& run);
 void add_demo_command(CLI::App& app, CommandRun& run);
 void add_edit_command(CLI::App& app, CommandRun& run);
+void add_eval_command(CLI::App& app, CommandRun& run);
 void add_model_command(CLI::App& app, CommandRun& run);
 
 // 130 interrupted, 2 wrong usage, 1 any other failure.

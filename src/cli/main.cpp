@@ -40,6 +40,7 @@ void add_commands(CLI::App& app, pie::CommandRun& run) {
     pie::add_edit_command(app, run);
     pie::add_demo_command(app, run);
     pie::add_bench_command(app, run);
+    pie::add_eval_command(app, run);
     pie::add_model_command(app, run);
 }
 

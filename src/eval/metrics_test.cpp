@@ -31,4 +31,21 @@ TEST_CASE("agreement counts equal places over the longer sequence") {
     CHECK(agreement({}, {}) == 1.0);
 }
 
+TEST_CASE("loss is the negative log-probability, and the likeliest token is the one with the largest logit") {
+    const std::vector<float> logits = {std::log(0.2F) + 5.0F, std::log(0.7F) + 5.0F, std::log(0.1F) + 5.0F};
+    CHECK(log_loss(logits, TokenId(0)) == doctest::Approx(-std::log(0.2)));
+    CHECK(log_loss(logits, TokenId(1)) == doctest::Approx(-std::log(0.7)));
+    CHECK(likeliest(logits) == TokenId(1));
+    CHECK(likeliest(std::vector<float>{2.0F, 2.0F}) == TokenId(0));
+}
+
+TEST_CASE("edit distance of known pairs") {
+    CHECK(edit_distance("kitten", "sitting") == 3);
+    CHECK(edit_distance("sunday", "saturday") == 3);
+    CHECK(edit_distance("", "abc") == 3);
+    CHECK(edit_distance("abc", "") == 3);
+    CHECK(edit_distance("same", "same") == 0);
+    CHECK(edit_distance("ab", "ba") == 2);
+}
+
 } // namespace pie

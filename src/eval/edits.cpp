@@ -1,0 +1,296 @@
+#include "eval/edits.h"
+
+#include "eval/metrics.h"
+#include "eval/rows.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <numeric>
+#include <vector>
+
+namespace pie {
+namespace {
+
+using Lines = std::span<const std::string>;
+
+constexpr size_t lines_edited = 5; // the paper's insertions and deletions
+constexpr size_t lines_typed_max = 5;
+constexpr size_t lines_jumped_min = 10;
+constexpr size_t lines_jumped_max = 60;
+constexpr size_t occurrences_min = 3;
+constexpr int draws_max = 50;
+
+std::string joined(Lines lines) {
+    std::string text;
+    for (const std::string& line : lines) {
+        text += line;
+    }
+    return text;
+}
+
+// The lines without those whose indices are given.
+std::string joined_without(Lines lines, std::span<const size_t> left_out) {
+    std::string text;
+    for (size_t i = 0; i < lines.size(); ++i) {
+        if (std::ranges::find(left_out, i) == left_out.end()) {
+            text += lines[i];
+        }
+    }
+    return text;
+}
+
+bool is_blank(std::string_view line) {
+    return trimmed(line).empty();
+}
+
+std::vector<size_t> indices(size_t begin, size_t count) {
+    std::vector<size_t> result(count);
+    std::iota(result.begin(), result.end(), begin);
+    return result;
+}
+
+// Where 5 lines that are not all blank begin; empty if the draws met only blank ones.
+std::optional<size_t> draw_block(Lines lines, Random& random) {
+    for (int draw = 0; draw < draws_max; ++draw) {
+        const size_t begin = random.below(lines.size() - lines_edited + 1);
+        if (!std::ranges::all_of(lines.subspan(begin, lines_edited), is_blank)) {
+            return begin;
+        }
+    }
+    return std::nullopt;
+}
+
+// A line of any file of the language; empty if the draws met only blank ones.
+std::string draw_line(const EditSite& site, Random& random) {
+    for (int draw = 0; draw < draws_max; ++draw) {
+        const SourceFile& file = *site.same_language[random.below(site.same_language.size())];
+        if (file.lines.empty()) {
+            continue;
+        }
+        const std::string& line = file.lines[random.below(file.lines.size())];
+        if (!is_blank(line)) {
+            return line;
+        }
+    }
+    return {};
+}
+
+// 5 lines that belong elsewhere; empty if the files hold hardly any.
+std::string draw_foreign_lines(const EditSite& site, Random& random) {
+    std::string text;
+    for (size_t i = 0; i < lines_edited; ++i) {
+        const std::string line = draw_line(site, random);
+        if (line.empty()) {
+            return {};
+        }
+        text += line;
+    }
+    return text;
+}
+
+std::optional<Edit> insertion(const EditSite& site, Random& random) {
+    if (site.above.size() < 2 * lines_edited) {
+        return std::nullopt;
+    }
+    const auto begin = draw_block(site.above, random);
+    if (!begin) {
+        return std::nullopt;
+    }
+    return Edit{joined_without(site.above, indices(*begin, lines_edited)), joined(site.above)};
+}
+
+std::optional<Edit> deletion(const EditSite& site, Random& random) {
+    const size_t at = random.below(site.above.size() + 1);
+    const std::string foreign = draw_foreign_lines(site, random);
+    if (foreign.empty()) {
+        return std::nullopt;
+    }
+    return Edit{joined(site.above.first(at)) + foreign + joined(site.above.subspan(at)), joined(site.above)};
+}
+
+std::optional<Edit> edition(const EditSite& site, Random& random) {
+    if (site.above.size() < 3 * lines_edited) {
+        return std::nullopt;
+    }
+    const auto begin = draw_block(site.above, random);
+    const std::string foreign = draw_foreign_lines(site, random);
+    if (!begin || foreign.empty()) {
+        return std::nullopt;
+    }
+    // At least one kept line lies between the two places.
+    const size_t end = *begin + lines_edited;
+    const size_t places_ahead = *begin;
+    const size_t places_behind = site.above.size() - end;
+    const size_t drawn = random.below(places_ahead + places_behind);
+    const size_t at = drawn < places_ahead ? drawn : end + 1 + (drawn - places_ahead);
+    std::string before;
+    for (size_t i = 0; i <= site.above.size(); ++i) {
+        before += i == at ? foreign : "";
+        before += i < site.above.size() && (i < *begin || i >= end) ? site.above[i] : "";
+    }
+    return Edit{std::move(before), joined(site.above)};
+}
+
+// Lines that are not blank, most like the target first: by edit distance as a share of the longer line, so
+// that short lines have no advantage. Of equals the one that is nearer to the target comes first.
+std::vector<size_t> by_likeness(const EditSite& site) {
+    std::vector<size_t> order;
+    std::vector<double> distance(site.above.size());
+    const std::string_view target = trimmed(site.target);
+    for (size_t i = site.above.size(); i-- > 0;) {
+        const std::string_view line = trimmed(site.above[i]);
+        if (!line.empty()) {
+            distance[i] = static_cast<double>(edit_distance(line, target)) /
+                          static_cast<double>(std::max(line.size(), target.size()));
+            order.push_back(i);
+        }
+    }
+    std::ranges::stable_sort(order, {}, [&distance](size_t i) { return distance[i]; });
+    return order;
+}
+
+template <size_t n_lines>
+std::optional<Edit> contextual_single(const EditSite& site, Random& /*random*/) {
+    const std::vector<size_t> order = by_likeness(site);
+    if (site.above.size() < 2 * n_lines || order.empty()) {
+        return std::nullopt;
+    }
+    const size_t ahead = std::min(order.front(), n_lines / 2);
+    const size_t begin = std::min(order.front() - ahead, site.above.size() - n_lines);
+    return Edit{joined_without(site.above, indices(begin, n_lines)), joined(site.above)};
+}
+
+template <size_t n_lines>
+std::optional<Edit> contextual_multi(const EditSite& site, Random& /*random*/) {
+    const std::vector<size_t> order = by_likeness(site);
+    if (order.size() < 2 * n_lines) {
+        return std::nullopt;
+    }
+    return Edit{joined_without(site.above, std::span(order).first(n_lines)), joined(site.above)};
+}
+
+// A name that the site does not hold, as somebody would have chosen it in the language.
+std::string draw_new_name(const EditSite& site, const std::string& text, Random& random) {
+    const std::vector<std::string_view> taken = identifiers(text);
+    for (int draw = 0; draw < draws_max; ++draw) {
+        const std::string line = draw_line(site, random);
+        const std::vector<std::string_view> names = identifiers(line);
+        if (!names.empty()) {
+            const std::string_view name = names[random.below(names.size())];
+            if (std::ranges::find(taken, name) == taken.end()) {
+                return std::string(name);
+            }
+        }
+    }
+    return {};
+}
+
+std::string renamed(std::string_view text, std::string_view from, std::string_view to) {
+    std::string result;
+    const char* copied = text.data();
+    for (const std::string_view word : identifiers(text)) {
+        if (word == from) {
+            result.append(copied, word.data());
+            result += to;
+            copied = word.data() + word.size();
+        }
+    }
+    result.append(copied, text.data() + text.size());
+    return result;
+}
+
+// Words of a message are no names.
+std::string without_quoted(std::string_view line) {
+    std::string text;
+    char quote = 0;
+    for (const char c : line) {
+        if (quote == 0 && (c == '"' || c == '\'')) {
+            quote = c;
+        } else if (c == quote) {
+            quote = 0;
+        } else if (quote == 0) {
+            text += c;
+        }
+    }
+    return text;
+}
+
+std::optional<Edit> rename(const EditSite& site, Random& random) {
+    const std::string after = joined(site.above);
+    const std::vector<std::string_view> above = identifiers(after);
+    const std::string unquoted = without_quoted(site.target);
+    std::vector<std::string_view> candidates = identifiers(unquoted);
+    std::erase_if(candidates, [&above](std::string_view name) {
+        return static_cast<size_t>(std::ranges::count(above, name)) < occurrences_min;
+    });
+    if (candidates.empty()) {
+        return std::nullopt;
+    }
+    const std::string_view name = candidates[random.below(candidates.size())];
+    const std::string old_name = draw_new_name(site, after + std::string(site.target), random);
+    if (old_name.empty()) {
+        return std::nullopt;
+    }
+    return Edit{renamed(after, name, old_name), after};
+}
+
+std::string middle_prompt(std::string_view prefix, std::string_view suffix) {
+    return fmt::format("{}{}{}{}{}", prefix_marker, prefix, suffix_marker, suffix, middle_marker);
+}
+
+std::optional<Edit> typing(const EditSite& site, Random& random) {
+    const size_t typed = random.between(1, lines_typed_max);
+    if (site.above.size() <= typed || std::ranges::all_of(site.above.last(typed), is_blank)) {
+        return std::nullopt;
+    }
+    const std::string suffix = joined(site.below);
+    return Edit{middle_prompt(joined(site.above.first(site.above.size() - typed)), suffix),
+                middle_prompt(joined(site.above), suffix)};
+}
+
+std::optional<Edit> jump(const EditSite& site, Random& random) {
+    const size_t distance = random.between(lines_jumped_min, lines_jumped_max);
+    const bool can_come_from_above = distance < site.above.size();
+    const bool can_come_from_below = distance < site.below.size();
+    if (!can_come_from_above && !can_come_from_below) {
+        return std::nullopt;
+    }
+    const bool drawn_above = random.below(2) == 0;
+    const bool from_above = can_come_from_above && (drawn_above || !can_come_from_below);
+    const std::string above = joined(site.above);
+    const std::string below = joined(site.below);
+    const std::string passed =
+        from_above ? joined(site.above.last(distance)) : joined(site.below.first(distance));
+    const std::string text = above + below;
+    const size_t cursor = from_above ? above.size() - passed.size() : above.size() + passed.size();
+    return Edit{middle_prompt(text.substr(0, cursor), text.substr(cursor)), middle_prompt(above, below)};
+}
+
+constexpr std::array<EditKind, 10> kinds = {{
+    {"insertion", PromptShape::left_to_right, insertion},
+    {"deletion", PromptShape::left_to_right, deletion},
+    {"edition", PromptShape::left_to_right, edition},
+    {"contextual-single-5", PromptShape::left_to_right, contextual_single<5>},
+    {"contextual-single-15", PromptShape::left_to_right, contextual_single<15>},
+    {"contextual-multi-5", PromptShape::left_to_right, contextual_multi<5>},
+    {"contextual-multi-15", PromptShape::left_to_right, contextual_multi<15>},
+    {"rename", PromptShape::left_to_right, rename},
+    {"typing", PromptShape::fill_in_the_middle, typing},
+    {"jump", PromptShape::fill_in_the_middle, jump},
+}};
+
+} // namespace
+
+std::span<const EditKind> edit_kinds() {
+    return kinds;
+}
+
+const EditKind* find_edit_kind(std::string_view name) {
+    const auto* const found = std::ranges::find(kinds, name, &EditKind::name);
+    return found == kinds.end() ? nullptr : &*found;
+}
+
+} // namespace pie

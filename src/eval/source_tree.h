@@ -1,0 +1,62 @@
+#pragma once
+
+// The source files of a folder, as lines, and what little must be known of their languages to choose lines
+// worth completing. No grammar is consulted: a comment is a line that begins like one, or a block between two
+// delimiters, whatever else they may mean there.
+//
+// Thread rule: immutable once read; any thread may look.
+
+#include <pie/result.h>
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pie {
+
+// What stands between two delimiters, over any number of lines: a comment, or Python's docstrings.
+struct Block {
+    std::string_view begin;
+    std::string_view end;
+};
+
+struct Language {
+    std::string_view name;
+    std::vector<std::string_view> extensions;
+    std::string_view comment; // to the end of the line
+    std::vector<Block> blocks;
+};
+
+// By the file's extension; null if none is known.
+const Language* language_of(const std::filesystem::path& path);
+
+// Without white space at either end.
+std::string_view trimmed(std::string_view line);
+
+// The names in a line that a programmer chose, from left to right, repetitions included: words of at least
+// three letters that no language reserves. Views into `line`.
+std::vector<std::string_view> identifiers(std::string_view line);
+
+struct SourceFile {
+    std::string path; // below the folder, with slashes
+    const Language* language = nullptr;
+    std::vector<std::string> lines; // each with its line break
+};
+
+// Of each line whether it is code: neither blank, nor a comment or within a block, nor too short to say
+// anything, which is RepoBench's idea of a line of code.
+std::vector<bool> code_lines(const SourceFile& file);
+
+struct SourceTree {
+    std::vector<SourceFile> files; // by path
+    size_t n_skipped = 0; // source files by their names, but binary, not UTF-8, too large or with markers
+};
+
+// Hidden files and folders are left out, symbolic links are not followed. Polls interrupted(). Errors:
+// not_found, io, too_large (hundreds of megabytes), cancelled; not_found too where no source file is.
+Result<SourceTree> read_source_tree(const std::filesystem::path& folder);
+
+} // namespace pie
