@@ -273,6 +273,38 @@ void KvCells::leave_keys() {
     }
 }
 
+std::vector<CachedToken> KvCells::cached_tokens() const {
+    PIE_CHECK(!editing_, "an edit ends before the sequence is told");
+    std::vector<CachedToken> cached;
+    cached.reserve(order_.size());
+    for (size_t i = 0; i < order_.size(); ++i) {
+        const Cell& cell = cells_[static_cast<size_t>(order_[i].value)];
+        cached.push_back({.token = tokens_[i],
+                          .cell = order_[i],
+                          .key_position = cell.key_position,
+                          .attention = attention_[i],
+                          .context = cell.context});
+    }
+    return cached;
+}
+
+void KvCells::restore(std::span<const CachedToken> cached) {
+    PIE_CHECK(!editing_ && tokens_.empty(), "a sequence is restored into cells without one");
+    for (const CachedToken& token : cached) {
+        PIE_CHECK(position_of(token.cell) == hidden, "each token has a cell of its own");
+        const Position position(n_tokens());
+        tokens_.push_back(token.token);
+        attention_.push_back(token.attention);
+        order_.push_back(token.cell);
+        assign(position, token.cell);
+        at(token.cell).key_position = token.key_position;
+        at(token.cell).context = token.context;
+    }
+    std::erase_if(free_, [this](CellIndex cell) { return position_of(cell) != hidden; });
+    std::ranges::make_heap(free_, std::greater());
+    trace_exactness();
+}
+
 void KvCells::check_invariant() const {
     PIE_CHECK(!editing_, "invariants hold between edits");
     PIE_CHECK(tokens_.size() == order_.size() && tokens_.size() == attention_.size(), "one cell a token");

@@ -29,6 +29,17 @@ struct PendingRotation {
     std::vector<CellIndex> cells; // ascending
 };
 
+// A token of the sequence, and what is known of its cell: all that a snapshot must hold of it.
+struct CachedToken {
+    TokenId token;
+    CellIndex cell;
+    Position key_position; // that the stored key is rotated for
+    float attention = 0;
+    uint64_t context = 0; // the hash of the tokens up to this one; 0 if it is not known to be exact
+
+    bool operator==(const CachedToken&) const = default;
+};
+
 class KvCells {
   public:
     explicit KvCells(int32_t n_cells);
@@ -83,6 +94,12 @@ class KvCells {
     // Declares the same inside of an edit though they were not (the paper's Conflict Fast Encoding);
     // rollback() takes it back.
     void leave_keys();
+
+    // The sequence, outside of an edit.
+    std::vector<CachedToken> cached_tokens() const;
+    // What cached_tokens() told, into cells without a sequence. Each token has a cell of its own. The
+    // cells that are handed out next are those that the original would hand out.
+    void restore(std::span<const CachedToken> cached);
 
     // Ends the program where the invariants above do not hold.
     void check_invariant() const;

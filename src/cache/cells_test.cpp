@@ -79,6 +79,7 @@ class Script {
     void append();
     void truncate();
     void edit();
+    void come_back();
     Wanted random_wanted();
     void encode(CellIndex cell, Position position);
     void encode_batches(const EditPlan& plan, int32_t n_batches_max, std::vector<int>& made_by);
@@ -136,6 +137,18 @@ void Script::truncate() {
     const int32_t n = between(0, cells_.n_tokens());
     cells_.truncate(n);
     sequence_.resize(static_cast<size_t>(n));
+}
+
+// From a snapshot, after which nothing must tell the new cells from the old ones.
+void Script::come_back() {
+    KvCells restored(cells_.n_cells());
+    restored.restore(cells_.cached_tokens());
+    CHECK(restored.cached_tokens() == cells_.cached_tokens());
+    std::swap(cells_, restored);
+    KvCells copy = cells_;
+    while (copy.n_free() > 0) {
+        CHECK(copy.append(TokenId(1)) == restored.append(TokenId(1)));
+    }
 }
 
 // Pieces of the sequence in any order, each token once at most, with new tokens between them.
@@ -290,6 +303,10 @@ void Script::step() {
         edit();
     }
     check();
+    if (between(0, 3) == 0) {
+        come_back();
+        check();
+    }
     look();
     if (between(0, 1) == 0) {
         rotate();

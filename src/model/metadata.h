@@ -41,6 +41,7 @@ class Metadata {
     // Bytes; where tensors may begin.
     size_t alignment() const { return gguf_get_alignment(context_.get()); }
     const std::filesystem::path& path() const { return path_; }
+    const gguf_context* get() const { return context_.get(); }
 
   private:
     struct Free {

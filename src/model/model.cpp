@@ -1,5 +1,6 @@
 #include "model/model.h"
 
+#include "model/fingerprint.h"
 #include "model/loadable.h"
 
 #include <fmt/format.h>
@@ -133,6 +134,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& path, co
     std::unique_ptr<Model> model(new Model(path, std::move(hparams), loaded));
     if (options.parts == LoadParts::all) {
         PIE_TRY(model->collect_tensors());
+        PIE_ASSIGN(model->fingerprint_, fingerprint_of(metadata));
     }
     return model;
 }

@@ -38,6 +38,8 @@ class Model {
     const Hyperparameters& hparams() const { return hparams_; }
     const Vocabulary& vocabulary() const { return vocabulary_; }
     const std::filesystem::path& path() const { return path_; }
+    // See model/fingerprint.h; empty where only the vocabulary was loaded.
+    const std::string& fingerprint() const { return fingerprint_; }
 
     // Null where the model has no such tensor: biases, per-head norms and the like are optional.
     ggml_tensor* tensor(const std::string& name) const;
@@ -61,6 +63,7 @@ class Model {
     Result<void> check_layer(int32_t layer) const;
 
     std::filesystem::path path_;
+    std::string fingerprint_;
     Hyperparameters hparams_;
     std::unique_ptr<llama_model, Free> model_;
     Vocabulary vocabulary_;

@@ -1,0 +1,182 @@
+#include "cache/snapshot.h"
+
+#include "base/check.h"
+#include "cache/snapshot_file.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+// A snapshot's sections: the tokens in the order of their positions, the logits, and for each layer keys and
+// values of the tokens in the same order. Of keys and values the first bytes of all elements (quantised: of
+// all blocks) stand together, then the second bytes, and so on: exponents and scales compress, mantissas
+// hardly do, and mixed with them nothing would.
+
+namespace pie {
+namespace {
+
+static_assert(std::is_trivially_copyable_v<CachedToken> && sizeof(CachedToken) == 24,
+              "the file holds tokens as they lie in memory");
+
+using Cells = std::span<const CachedToken>;
+
+template <typename T>
+std::span<const char> bytes_of(std::span<const T> items) {
+    return {reinterpret_cast<const char*>(items.data()), items.size_bytes()};
+}
+
+template <typename T>
+std::span<char> writable_bytes_of(std::vector<T>& items) {
+    return {reinterpret_cast<char*>(items.data()), items.size() * sizeof(T)};
+}
+
+// Calls copy(index in the section, index in the tensor) for every byte of the tokens' rows.
+template <typename Copy>
+void for_each_byte(Cells tokens, size_t row_bytes, size_t element_bytes, const Copy& copy) {
+    size_t at = 0;
+    for (size_t byte = 0; byte < element_bytes; ++byte) {
+        for (const CachedToken& token : tokens) {
+            const size_t row = static_cast<size_t>(token.cell.value) * row_bytes;
+            for (size_t element = byte; element < row_bytes; element += element_bytes) {
+                copy(at++, row + element);
+            }
+        }
+    }
+}
+
+class TensorRows {
+  public:
+    TensorRows(Cells tokens, int32_t n_rows) : tokens_(tokens), n_rows_(static_cast<size_t>(n_rows)) {}
+
+    std::span<const char> take(const ggml_tensor* tensor) {
+        prepare(tensor);
+        ggml_backend_tensor_get(tensor, rows_.data(), 0, rows_.size());
+        for_each_byte(tokens_, tensor->nb[1], ggml_type_size(tensor->type),
+                      [this](size_t to, size_t from) { section_[to] = rows_[from]; });
+        return section_;
+    }
+
+    // Where the section goes that put() writes into the tensor.
+    std::span<char> prepare(const ggml_tensor* tensor) {
+        // Attention multiplies rows without a token by zero, so that they must be finite.
+        rows_.assign(n_rows_ * tensor->nb[1], 0);
+        section_.resize(tokens_.size() * tensor->nb[1]);
+        return section_;
+    }
+
+    void put(ggml_tensor* tensor) {
+        for_each_byte(tokens_, tensor->nb[1], ggml_type_size(tensor->type),
+                      [this](size_t from, size_t to) { rows_[to] = section_[from]; });
+        ggml_backend_tensor_set(tensor, rows_.data(), 0, rows_.size());
+    }
+
+  private:
+    Cells tokens_;
+    size_t n_rows_;
+    std::vector<char> rows_; // as they lie in the tensor, up to the last cell in use
+    std::vector<char> section_;
+};
+
+SnapshotHeader header_for(const Model& model, const KvCache& cache) {
+    SnapshotHeader header;
+    header.type_k = static_cast<uint32_t>(cache.keys(0)->type);
+    header.type_v = static_cast<uint32_t>(cache.values(0)->type);
+    header.n_layer = static_cast<uint32_t>(cache.n_layer());
+    header.n_embd_kv = static_cast<uint32_t>(cache.keys(0)->ne[0]);
+    PIE_CHECK(model.fingerprint().size() == header.model.size(), "a model with weights has a fingerprint");
+    std::memcpy(header.model.data(), model.fingerprint().data(), header.model.size());
+    return header;
+}
+
+Result<void> check_header(const std::filesystem::path& path, const SnapshotHeader& header, const Model& model,
+                          const KvCache& cache) {
+    const SnapshotHeader own = header_for(model, cache);
+    if (header.model != own.model) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("snapshot '{}' was made with another model than {}; delete it, or load that "
+                                "model",
+                                path.string(), model.path().string()));
+    }
+    if (header.n_layer != own.n_layer || header.n_embd_kv != own.n_embd_kv || header.type_k != own.type_k ||
+        header.type_v != own.type_v) {
+        return fail(ErrorCode::invalid_argument,
+                    fmt::format("snapshot '{}' was made from a cache of another type than {} keys and {} "
+                                "values; delete it, or use the types it was made with",
+                                path.string(), ggml_type_name(cache.keys(0)->type),
+                                ggml_type_name(cache.values(0)->type)));
+    }
+    if (header.n_rows > static_cast<uint32_t>(cache.cells().n_cells())) {
+        return fail(ErrorCode::too_large,
+                    fmt::format("snapshot '{}' takes a cache of {} tokens, this one holds {}; use a larger "
+                                "context (-c)",
+                                path.string(), header.n_rows, cache.cells().n_cells()));
+    }
+    if (header.n_tokens > header.n_rows ||
+        (header.n_logits != 0 && header.n_logits != static_cast<uint32_t>(model.vocabulary().size()))) {
+        return fail_damaged(path, "its header contradicts itself");
+    }
+    return {};
+}
+
+// Whatever the engine takes for granted. The checksums were right, so this was written by something else than
+// this program.
+Result<void> check_tokens(const std::filesystem::path& path, Cells tokens, const Vocabulary& vocabulary,
+                          uint32_t n_rows) {
+    std::vector<bool> taken(n_rows, false);
+    for (const CachedToken& token : tokens) {
+        const auto cell = static_cast<uint32_t>(token.cell.value);
+        if (cell >= n_rows || taken[cell] || token.key_position < Position(0) ||
+            !vocabulary.contains(token.token) || !std::isfinite(token.attention)) {
+            return fail_damaged(path, "its tokens contradict themselves");
+        }
+        taken[cell] = true;
+    }
+    return {};
+}
+
+} // namespace
+
+Result<void> save_snapshot(const std::filesystem::path& path, const Model& model, const KvCache& cache,
+                           std::span<const float> logits) {
+    const std::vector<CachedToken> tokens = cache.cells().cached_tokens();
+    SnapshotHeader header = header_for(model, cache);
+    header.n_tokens = static_cast<uint32_t>(tokens.size());
+    header.n_rows = static_cast<uint32_t>(cache.cells().extent());
+    header.n_logits = static_cast<uint32_t>(logits.size());
+    PIE_ASSIGN(SnapshotWriter file, SnapshotWriter::open(path, header));
+    PIE_TRY(file.write(bytes_of(Cells(tokens))));
+    PIE_TRY(file.write(bytes_of(logits)));
+    TensorRows rows(tokens, cache.cells().extent());
+    for (int32_t layer = 0; layer < cache.n_layer(); ++layer) {
+        PIE_TRY(file.write(rows.take(cache.keys(layer))));
+        PIE_TRY(file.write(rows.take(cache.values(layer))));
+    }
+    return file.finish();
+}
+
+Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, const Model& model,
+                                         KvCache& cache) {
+    PIE_CHECK(cache.cells().n_tokens() == 0, "a snapshot is loaded into a cache without a sequence");
+    PIE_ASSIGN(SnapshotReader file, SnapshotReader::open(path));
+    const SnapshotHeader& header = file.header();
+    PIE_TRY(check_header(path, header, model, cache));
+    std::vector<CachedToken> tokens(header.n_tokens);
+    PIE_TRY(file.read(writable_bytes_of(tokens)));
+    PIE_TRY(check_tokens(path, tokens, model.vocabulary(), header.n_rows));
+    std::vector<float> logits(header.n_logits);
+    PIE_TRY(file.read(writable_bytes_of(logits)));
+    TensorRows rows(tokens, static_cast<int32_t>(header.n_rows));
+    for (int32_t layer = 0; layer < cache.n_layer(); ++layer) {
+        for (ggml_tensor* tensor : {cache.keys(layer), cache.values(layer)}) {
+            PIE_TRY(file.read(rows.prepare(tensor)));
+            rows.put(tensor);
+        }
+    }
+    PIE_TRY(file.finish());
+    cache.cells().restore(tokens);
+    return logits;
+}
+
+} // namespace pie
