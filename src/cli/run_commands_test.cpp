@@ -127,7 +127,7 @@ TEST_CASE("bad input: a message that says what to do, and the exit status") {
     expect(work.complete((work.scratch.path / "none.py").string() + ":1:1"), 1, "none.py");
     expect(work.complete(work.write("binary", std::string("a\0b", 3)) + ":1:1"), 1, "binary");
     expect(work.complete(work.write("latin1", "caf\xe9\n") + ":1:1"), 1, "UTF-8");
-    expect(work.complete(file + ":1:1", {"-c", "64"}), 2, "-c");
+    expect(work.complete(file + ":1:1", {"-c", "32"}), 2, "-c");
     expect(work.edit(file, file, {"--at", "1"}), 2, "LINE:COL");
     expect(work.edit(file, file, {"--at", "1:1", "--method", "magic"}), 2, "--method");
     expect(work.run({"complete", file + ":1:1"}), 1, "pie model pull");

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <map>
+#include <string>
+#include <vector>
 
 namespace pie {
 namespace {
@@ -19,6 +21,32 @@ const std::map<std::string, ReuseMethod> methods = {{"full", ReuseMethod::full},
                                                     {"reuse", ReuseMethod::reuse},
                                                     {"pie", ReuseMethod::pie},
                                                     {"pie+seam", ReuseMethod::pie_seam}};
+
+void add_sampler_flags(CLI::App& command, SamplingOptions& sampling) {
+    command
+        .add_option("--repeat-penalty", sampling.repeat_penalty,
+                    "Divide the logits of tokens seen lately by this; 1: none")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command
+        .add_option("--repeat-last-n", sampling.penalty_last_n,
+                    "Tokens seen lately, the context's among them")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--samplers",
+            [&sampling](const std::vector<std::string>& names) {
+                auto order = parse_sampler_order(names);
+                if (!order) {
+                    throw CLI::ValidationError("--samplers", order.error().message);
+                }
+                sampling.order = *std::move(order);
+            },
+            "Samplers in their order, as in top_k,top_p,infill; what is not named has no effect")
+        ->delimiter(',')
+        ->allow_extra_args(false);
+}
 
 } // namespace
 
@@ -65,6 +93,24 @@ void add_completion_flags(CLI::App& command, CompletionOptions& options) {
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     command.add_option("--seed", sampling.seed, "Seed of the draws")->capture_default_str();
+    add_sampler_flags(command, sampling);
+    command.add_option("--stop", options.stop.strings, "End before this text; may be given several times")
+        ->allow_extra_args(false);
+    command
+        .add_option("--indent", options.stop.n_indent,
+                    "End at a line, but the first, that is indented by fewer spaces and tabs; 0: never")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command
+        .add_option("--predict-ms", options.stop.predict_milliseconds_max,
+                    "End with the first line that is complete after this time; 0: never")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command
+        .add_option("--draft-max", options.draft_max,
+                    "Most tokens to draft from the text and check at once, at temperature 0; 0: none")
+        ->check(CLI::Range(0, 256))
+        ->capture_default_str();
 }
 
 void add_reuse_flags(CLI::App& command, ReuseOptions& options) {
@@ -73,6 +119,11 @@ void add_reuse_flags(CLI::App& command, ReuseOptions& options) {
         ->transform(CLI::CheckedTransformer(methods))
         ->default_str(method_name(options.method));
     command.add_option("--seam", options.seam, "Tokens encoded again behind each edit, for pie+seam")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command
+        .add_option("--repair", options.repair,
+                    "Tokens encoded again that the completion before looked at most, for pie+seam")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
 }

@@ -71,6 +71,12 @@ const char* finish_name(FinishReason reason) {
         return "context";
     case FinishReason::stopped:
         return "stopped";
+    case FinishReason::stop_string:
+        return "stop_string";
+    case FinishReason::indentation:
+        return "indentation";
+    case FinishReason::time_limit:
+        return "time_limit";
     }
     return "";
 }

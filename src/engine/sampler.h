@@ -1,39 +1,94 @@
 #pragma once
 
-// Chooses the next token from logits: the most likely one at temperature 0, else libllama's samplers in the
-// order top-k, top-p, min-p, temperature, draw.
+// Chooses the next token from logits: the likeliest one at temperature 0, else a draw by libllama's samplers,
+// in an order that the caller may give.
 //
-// Thread rule: one thread at a time; a sampler keeps the state of its random numbers.
+// Thread rule: one thread at a time. A sampler serves one completion: it keeps the state of its random
+// numbers and the tokens that penalties look back on.
 
+#include "model/vocabulary.h"
+
+#include <pie/result.h>
 #include <pie/types.h>
 
 #include <llama-cpp.h>
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace pie {
 
+enum class SamplerStage { penalties, top_k, typical_p, top_p, min_p, temperature, infill };
+
 struct SamplingOptions {
-    float temperature = 0.0F; // 0: greedy, and nothing below matters
-    int32_t top_k = 40;       // 0: all
-    float top_p = 0.95F;      // 1: all
-    float min_p = 0.05F;      // 0: all
-    uint32_t seed = 0;
+    float temperature = 0.0F;    // 0: the likeliest of what penalties and infill leave; other stages are idle
+    int32_t top_k = 40;          // 0: all
+    float top_p = 0.95F;         // 1: all
+    float min_p = 0.05F;         // 0: all
+    float typical_p = 1.0F;      // 1: all
+    float repeat_penalty = 1.0F; // divides the logits of tokens seen lately; 1: none
+    float frequency_penalty = 0.0F; // subtracted from their logits for each time; 0: none
+    float presence_penalty = 0.0F;  // subtracted once; 0: none
+    int32_t penalty_last_n = 64;    // how many tokens are seen lately, the prompt's among them
+    uint32_t seed = 0;              // LLAMA_DEFAULT_SEED: another one each time
+    // What is not named has no effect, whatever its option says.
+    std::vector<SamplerStage> order = {SamplerStage::penalties, SamplerStage::top_k,
+                                       SamplerStage::typical_p, SamplerStage::top_p,
+                                       SamplerStage::min_p,     SamplerStage::temperature};
+};
+
+// Stages by the names of llama-server's `samplers`, its other spellings included. `dry`, `top_n_sigma` and
+// `xtc` are in its default list, so they are understood and left out: the options that would make them act do
+// not exist here. Errors: invalid_argument, which says the names there are.
+Result<std::vector<SamplerStage>> parse_sampler_order(std::span<const std::string> names);
+
+struct TokenProbability {
+    TokenId token;
+    float log_probability = 0;
+};
+
+struct TokenProbabilities {
+    TokenProbability taken;
+    std::vector<TokenProbability> likeliest; // first; at most as many as were asked for
 };
 
 class Sampler {
   public:
-    explicit Sampler(const SamplingOptions& options);
+    // `before` is the sequence to continue, or enough of its end for the penalties. Errors: invalid_argument
+    // (an option out of its range, infill over more candidates than it can compare), unsupported (infill with
+    // a vocabulary that has no token to end with).
+    static Result<Sampler> create(const Vocabulary& vocabulary, const SamplingOptions& options,
+                                  std::span<const TokenId> before);
 
     // `logits` [n_vocab].
     TokenId sample(std::span<const float> logits);
 
+    // Tells the penalties that the sequence goes on with this token.
+    void accept(TokenId token);
+
+    // Of the `n` likeliest tokens among those that the last sample() was drawn from.
+    TokenProbabilities probabilities(size_t n) const;
+
   private:
-    SamplingOptions options_;
-    llama_sampler_ptr chain_; // null: greedy
+    Sampler() = default;
+    void add_stage(const Vocabulary& vocabulary, const SamplingOptions& options, SamplerStage stage);
+    std::span<const float> penalise(std::span<const float> logits);
+    TokenId run_chain(std::span<const float> logits);
+
+    // Where penalties come first, they are applied to the few tokens that they concern; else in the chain.
+    llama_sampler_ptr penalties_;  // null: none, or in the chain
+    llama_sampler_ptr chain_;      // null: the likeliest token is taken
+    bool draws_ = false;           // the chain ends in a draw, not in the likeliest token
+    std::vector<TokenId> recent_;  // what `penalties_` looks back on, and more
+    std::vector<float> penalised_; // [n_vocab]
     std::vector<llama_token_data> candidates_;
+    size_t n_left_ = 0; // of the candidates, after the last chain
+    TokenId chosen_;    // by the last sample()
 };
+
+// Of the `n` likeliest tokens by the logits as they are, whatever `taken` was drawn from.
+TokenProbabilities probabilities(std::span<const float> logits, TokenId taken, size_t n);
 
 } // namespace pie

@@ -41,7 +41,7 @@ Result<UpdateReport> update(const MethodInput& input, int32_t /*number*/) {
 }
 
 Result<UpdateReport> pie_seam(const MethodInput& input, int32_t seam) {
-    return input.sequence.update(input.after, {.method = ReuseMethod::pie_seam, .seam = seam});
+    return input.sequence.update(input.after, {.method = ReuseMethod::pie_seam, .seam = seam, .repair = 0});
 }
 
 // The usual seam, and as many tokens as `budget` where the policy says.

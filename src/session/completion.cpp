@@ -1,44 +1,15 @@
 #include "session/completion.h"
 
 #include "base/check.h"
-
-#include <utf8.h>
+#include "session/character_joiner.h"
+#include "session/decoder.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 namespace pie {
 namespace {
-
-// Bytes at the end of `text` that begin a character without completing it. Tokens may split characters.
-size_t incomplete_tail(std::string_view text) {
-    for (size_t back = 1; back <= 4 && back <= text.size(); ++back) {
-        const auto byte = static_cast<unsigned char>(text[text.size() - back]);
-        if ((byte & 0xC0U) == 0x80U) {
-            continue; // a continuation byte: its character begins further left
-        }
-        const size_t length = byte < 0x80U ? 1 : byte < 0xE0U ? 2 : byte < 0xF0U ? 3 : 4;
-        return back < length ? back : 0;
-    }
-    return 0;
-}
-
-// Joins the pieces of tokens to text: only whole characters, and bytes that are none replaced by U+FFFD,
-// since a model may write what it likes.
-class CharacterJoiner {
-  public:
-    // What `piece` completes.
-    std::string push(std::string_view piece) {
-        pending_ += piece;
-        const size_t whole = pending_.size() - incomplete_tail(pending_);
-        std::string text = utf8::replace_invalid(std::string_view(pending_).substr(0, whole));
-        pending_.erase(0, whole);
-        return text;
-    }
-
-  private:
-    std::string pending_;
-};
 
 using Clock = std::chrono::steady_clock;
 
@@ -46,54 +17,115 @@ double milliseconds_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-Result<void> generate(LiveSequence& sequence, const CompletionOptions& options, const TextReceiver& receive,
-                      Completion& completion) {
-    const Vocabulary& vocabulary = sequence.engine().model().vocabulary();
-    const auto start = Clock::now();
-    Sampler sampler(options.sampling);
-    CharacterJoiner joiner;
-    while (static_cast<int32_t>(completion.tokens.size()) < options.n_predict) {
-        const TokenId token = sampler.sample(sequence.logits());
-        if (completion.tokens.empty()) {
-            completion.first_token_milliseconds = milliseconds_since(start);
+// One completion while it is made.
+class Generation {
+  public:
+    Generation(LiveSequence& sequence, const CompletionOptions& options, const TextReceiver& receive,
+               Sampler sampler)
+        : sequence_(sequence), options_(options), receive_(receive), sampler_(std::move(sampler)),
+          decoder_(sequence, options.sampling.temperature == 0.0F ? options.draft_max : 0),
+          stop_(options.stop) {}
+
+    Result<Completion> run() {
+        std::optional<FinishReason> finish;
+        std::span<const float> logits = sequence_.logits();
+        while (!finish && n_left() > 0) {
+            const TokenId token = sampler_.sample(logits);
+            if (completion_.tokens.empty()) {
+                completion_.first_token_milliseconds = milliseconds_since(start_);
+                first_token_ = Clock::now();
+            }
+            finish = take(token, logits);
+            if (!finish && n_left() > 0) {
+                PIE_ASSIGN(logits, decoder_.advance(token, n_left() - 1));
+            }
         }
-        if (vocabulary.ends_generation(token)) {
-            completion.finish = FinishReason::end_of_text;
-            return {};
+        completion_.finish = finish.value_or(FinishReason::length);
+        if (completion_.finish != FinishReason::stopped) {
+            hand_out(stop_.rest());
         }
-        const std::string text = joiner.push(vocabulary.piece(token));
-        completion.tokens.push_back(token);
-        completion.text += text;
-        if (receive && !text.empty() && receive(text) == StreamControl::stop) {
-            completion.finish = FinishReason::stopped;
-            return {};
-        }
-        if (sequence.n_tokens() == sequence.n_tokens_max()) {
-            completion.finish = FinishReason::context;
-            return {};
-        }
-        if (static_cast<int32_t>(completion.tokens.size()) < options.n_predict) {
-            PIE_TRY(sequence.extend(std::span(&token, 1)));
-        }
+        completion_.tokens_drafted = decoder_.tokens_drafted();
+        completion_.tokens_accepted = decoder_.tokens_accepted();
+        completion_.milliseconds = milliseconds_since(start_);
+        return std::move(completion_);
     }
-    completion.finish = FinishReason::length;
-    return {};
-}
+
+  private:
+    int32_t n_left() const { return options_.n_predict - static_cast<int32_t>(completion_.tokens.size()); }
+
+    // Whether the completion ends with `token`, and why.
+    std::optional<FinishReason> take(TokenId token, std::span<const float> logits) {
+        const Vocabulary& vocabulary = sequence_.engine().model().vocabulary();
+        if (vocabulary.ends_generation(token)) {
+            return FinishReason::end_of_text;
+        }
+        completion_.tokens.push_back(token);
+        sampler_.accept(token);
+        if (options_.n_probs > 0) {
+            const auto n = static_cast<size_t>(options_.n_probs);
+            completion_.probabilities.push_back(options_.probabilities == ProbabilityKind::before_sampling
+                                                    ? probabilities(logits, token, n)
+                                                    : sampler_.probabilities(n));
+        }
+        const std::string text = joiner_.push(vocabulary.piece(token));
+        const StopRule::Step step = stop_.push(text, milliseconds_since(first_token_));
+        const StreamControl control = hand_out(step.text);
+        if (step.finish) {
+            return step.finish;
+        }
+        if (control == StreamControl::stop) {
+            return FinishReason::stopped;
+        }
+        return decoder_.is_full() ? std::optional(FinishReason::context) : std::nullopt;
+    }
+
+    StreamControl hand_out(std::string_view text) {
+        completion_.text += text;
+        return receive_ && !text.empty() ? receive_(text) : StreamControl::go_on;
+    }
+
+    LiveSequence& sequence_;
+    const CompletionOptions& options_;
+    const TextReceiver& receive_;
+    Sampler sampler_;
+    Decoder decoder_;
+    CharacterJoiner joiner_;
+    StopRule stop_;
+    Completion completion_;
+    Clock::time_point start_ = Clock::now();
+    Clock::time_point first_token_;
+};
 
 } // namespace
 
 Result<Completion> complete(LiveSequence& sequence, const CompletionOptions& options,
                             const TextReceiver& receive) {
     PIE_CHECK(!sequence.logits().empty(), "a sequence is updated before it is completed");
-    const auto start = Clock::now();
+    PIE_ASSIGN(Sampler sampler,
+               Sampler::create(sequence.engine().model().vocabulary(), options.sampling, sequence.tokens()));
     const int32_t n_tokens = sequence.n_tokens();
     std::vector<float> logits(sequence.logits().begin(), sequence.logits().end());
-    Completion completion;
-    const auto generated = generate(sequence, options, receive, completion);
+    sequence.fade_attention();
+    auto completion = Generation(sequence, options, receive, std::move(sampler)).run();
     sequence.rewind(n_tokens, std::move(logits));
-    PIE_TRY(generated);
-    completion.milliseconds = milliseconds_since(start);
     return completion;
+}
+
+Result<std::vector<Completion>> complete_several(LiveSequence& sequence, const CompletionOptions& options,
+                                                 int32_t n) {
+    std::vector<Completion> completions;
+    CompletionOptions own = options;
+    for (int32_t i = 0; i < n; ++i) {
+        if (i > 0 && options.sampling.temperature == 0.0F) {
+            completions.push_back(completions.front());
+            continue;
+        }
+        if (options.sampling.seed != LLAMA_DEFAULT_SEED) {
+            own.sampling.seed = options.sampling.seed + static_cast<uint32_t>(i);
+        }
+        PIE_ASSIGN(completions.emplace_back(), complete(sequence, own));
+    }
+    return completions;
 }
 
 } // namespace pie

@@ -46,10 +46,9 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     EditPlan plan = plan_edit(wanted, static_cast<int32_t>(cached.size()), runs,
                               [&vocabulary](TokenId token) { return vocabulary.is_control(token); },
                               {.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs});
-    if (repairs && options.repair > 0) {
+    const auto unchanged = static_cast<int32_t>(std::ranges::mismatch(cached, wanted).in1 - cached.begin());
+    if (repairs && options.repair > 0 && unchanged < std::ssize(cached)) {
         const std::vector<float> attention = carry_over(plan, cells.attention(), wanted.size());
-        const auto unchanged =
-            static_cast<int32_t>(std::ranges::mismatch(cached, wanted).in1 - cached.begin());
         pie::encode_again(plan, options.policy({.cached = cached,
                                                 .wanted = wanted,
                                                 .plan = plan,

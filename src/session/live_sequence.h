@@ -31,8 +31,10 @@ enum class ReuseMethod {
 
 struct ReuseOptions {
     ReuseMethod method = ReuseMethod::pie_seam;
-    int32_t seam = 8;   // tokens, for pie_seam
-    int32_t repair = 0; // kept tokens, for pie_seam, that `policy` may choose to encode again
+    int32_t seam = 8; // tokens, for pie_seam
+    // Kept tokens behind an edit, for pie_seam, that `policy` may choose to encode again. What is only
+    // appended needs none.
+    int32_t repair = 16;
     RepairPolicy policy = repair_by_attention;
 };
 

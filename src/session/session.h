@@ -68,6 +68,7 @@ class Session {
     LiveSequence& sequence() { return sequence_; }
     const LiveSequence& sequence() const { return sequence_; }
     const KvCache& cache() const { return *cache_; }
+    KvCache& cache() { return *cache_; }
 
   private:
     Session(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,

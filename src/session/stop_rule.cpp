@@ -1,0 +1,89 @@
+#include "session/stop_rule.h"
+
+#include <algorithm>
+
+namespace pie {
+
+StopRule::StopRule(const StopOptions& options) : options_(options) {
+    std::erase_if(options_.strings, [](const std::string& string) { return string.empty(); });
+    for (const std::string& string : options_.strings) {
+        length_max_ = std::max(length_max_, string.size());
+    }
+}
+
+StopRule::Step StopRule::push(std::string_view text, double milliseconds) {
+    const size_t new_from = text_.size();
+    text_ += text;
+    std::optional<Cut> cut = find_stop_string(new_from);
+    if (const auto indent = find_small_indent(new_from); indent && (!cut || indent->end < cut->end)) {
+        cut = indent;
+    }
+    if (cut) {
+        text_.resize(cut->begin);
+        return {rest(), cut->reason};
+    }
+    const bool late =
+        options_.predict_milliseconds_max > 0 && milliseconds > options_.predict_milliseconds_max;
+    if (late && text.find('\n') != std::string_view::npos) {
+        return {rest(), FinishReason::time_limit};
+    }
+    return {release(text_.size() - length_held_back()), std::nullopt};
+}
+
+std::string_view StopRule::rest() {
+    return release(text_.size());
+}
+
+// The one that is complete first; of those complete at the same character, the one that begins first.
+std::optional<StopRule::Cut> StopRule::find_stop_string(size_t new_from) const {
+    std::optional<Cut> first;
+    for (const std::string& string : options_.strings) {
+        const size_t from = new_from >= string.size() ? new_from - string.size() + 1 : 0;
+        const size_t begin = text_.find(string, from);
+        if (begin == std::string::npos) {
+            continue;
+        }
+        const Cut cut{begin + string.size(), begin, FinishReason::stop_string};
+        if (!first || cut.end < first->end || (cut.end == first->end && cut.begin < first->begin)) {
+            first = cut;
+        }
+    }
+    return first;
+}
+
+std::optional<StopRule::Cut> StopRule::find_small_indent(size_t new_from) {
+    for (size_t i = new_from; i < text_.size(); ++i) {
+        const char c = text_[i];
+        if (indent_ && (c == ' ' || c == '\t')) {
+            ++*indent_;
+            continue;
+        }
+        if (indent_ && *indent_ < options_.n_indent) {
+            return Cut{i + 1, i, FinishReason::indentation};
+        }
+        indent_ = c == '\n' ? std::optional(0) : std::nullopt;
+    }
+    return std::nullopt;
+}
+
+// The longest end of the text that begins a stop string.
+size_t StopRule::length_held_back() const {
+    const std::string_view text(text_);
+    const size_t length_end = std::min(length_max_, text.size() - n_released_ + 1);
+    for (size_t length = length_end; length-- > 1;) {
+        const std::string_view tail = text.substr(text.size() - length);
+        if (std::ranges::any_of(options_.strings,
+                                [tail](const std::string& s) { return s.starts_with(tail); })) {
+            return length;
+        }
+    }
+    return 0;
+}
+
+std::string_view StopRule::release(size_t end) {
+    const std::string_view released = std::string_view(text_).substr(n_released_, end - n_released_);
+    n_released_ = end;
+    return released;
+}
+
+} // namespace pie

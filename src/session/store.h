@@ -1,0 +1,70 @@
+#pragma once
+
+// Many live documents under one budget of memory. Each has an id, any string, such as the path of its file.
+// When their caches together exceed the budget, the documents that were not used for longest are dropped from
+// memory; with a folder given they are written to snapshots there first, from which they come back as they
+// were, in this process or a later one. A snapshot that cannot be written or read costs time, never
+// correctness: the document is encoded anew.
+//
+// Thread rule: the model thread alone. Outlived by the Engine that the sessions use.
+
+#include "session/session.h"
+
+#include <pie/result.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace pie {
+
+struct SessionStoreOptions {
+    size_t ram_bytes_max = 0;               // of all caches together; the session in use may exceed it alone
+    std::filesystem::path folder = {};      // of the snapshots; empty: a dropped document is forgotten
+    uint64_t folder_bytes_max = 8000000000; // the oldest snapshots give way to new ones
+    // Hears of snapshots that could not be written (io) or were refused (see load_snapshot).
+    std::function<void(std::string_view id, const Error& error)> on_trouble = {};
+};
+
+class SessionStore {
+  public:
+    using Factory = std::function<Result<std::unique_ptr<Session>>()>;
+
+    // `make` gives sessions of one model that are alike.
+    SessionStore(SessionStoreOptions options, Factory make)
+        : options_(std::move(options)), make_(std::move(make)) {}
+
+    // The session of a document: as it was left, where memory or a snapshot holds it, else an empty one. It
+    // stays until the next call, which may drop it. Errors: those of `make`; nothing is dropped then.
+    Result<Session*> acquire(std::string_view id);
+
+    // Writes snapshots of all documents in memory, the one that was used last at the end. Tries all of them,
+    // and tells the first error. Does nothing without a folder.
+    Result<void> save_all();
+
+    size_t ram_bytes() const;
+    size_t n_sessions() const { return entries_.size(); } // in memory
+
+  private:
+    struct Entry {
+        std::string id;
+        std::unique_ptr<Session> session;
+    };
+
+    Result<void> restore(const Entry& entry) const;
+    Result<void> save(const Entry& entry) const;
+    void drop_oldest();
+    std::filesystem::path path_of(const Entry& entry) const;
+    void tell(std::string_view id, const Error& error) const;
+
+    SessionStoreOptions options_;
+    Factory make_;
+    std::list<Entry> entries_; // the one that was used last is the first
+};
+
+} // namespace pie

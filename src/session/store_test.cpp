@@ -1,0 +1,330 @@
+// Documents that come and go under a small budget, against a plain list of what each of them held.
+
+#include "base/files.h"
+#include "base/test_fixtures.h"
+#include "session/store.h"
+#include "support/reference.h"
+#include "support/tiny_model.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace pie {
+namespace {
+
+namespace fs = std::filesystem;
+
+const SessionOptions session_options{.n_ctx = 256, .n_predict_max = 8};
+
+std::vector<float> copy_of(std::span<const float> values) {
+    return {values.begin(), values.end()};
+}
+
+// Of a session, as far as its next answer depends on it.
+struct Held {
+    std::vector<CachedToken> tokens;
+    std::vector<float> logits;
+    int32_t n_exact = 0;
+
+    bool operator==(const Held&) const = default;
+};
+
+Held held_by(const Session& session) {
+    return {.tokens = session.cache().cells().cached_tokens(),
+            .logits = copy_of(session.sequence().logits()),
+            .n_exact = session.sequence().n_exact()};
+}
+
+struct Stored {
+    ScratchFolder scratch;
+    fs::path folder = scratch.path / "snapshots" / "of sessions";
+    std::unique_ptr<Model> model =
+        testing::load_tiny_model({.n_embd = 64, .n_head = 2, .n_head_kv = 1, .n_ff = 64});
+    std::unique_ptr<Engine> engine = *Engine::create(*model, {.n_threads = 1});
+    size_t session_bytes = new_session().value()->cache().bytes();
+    std::vector<std::pair<std::string, Error>> troubles;
+
+    Result<std::unique_ptr<Session>> new_session() const { return Session::create(*engine, session_options); }
+
+    // Room for some sessions and a bit.
+    SessionStoreOptions options(size_t n_sessions) {
+        return {.ram_bytes_max = n_sessions * session_bytes + session_bytes / 2,
+                .folder = folder,
+                .on_trouble = [this](std::string_view id, const Error& error) {
+                    troubles.emplace_back(id, error);
+                }};
+    }
+    SessionStore open(const SessionStoreOptions& options) {
+        return {options, [this] { return new_session(); }};
+    }
+    SessionStore open(size_t n_sessions) { return open(options(n_sessions)); }
+
+    std::vector<fs::path> files() const {
+        std::vector<fs::path> files;
+        for (const auto& file : fs::directory_iterator(folder)) {
+            files.push_back(file.path());
+        }
+        return files;
+    }
+};
+
+void update(Session& session, const std::string& text) {
+    const auto report = session.update(text, ByteOffset(text.size() / 2));
+    REQUIRE_MESSAGE(report.has_value(), report.error().message);
+}
+
+Session& acquire(SessionStore& store, std::string_view id) {
+    const auto session = store.acquire(id);
+    REQUIRE_MESSAGE(session.has_value(), session.error().message);
+    return **session;
+}
+
+// Keeps between 20 and 150 characters.
+void edit(std::mt19937& random, std::string& text) {
+    const size_t at = random() % (text.size() + 1);
+    text.erase(at, random() % 20);
+    std::string inserted(1 + random() % 25, ' ');
+    std::ranges::generate(inserted, [&] { return "abcde \n(=)"[random() % 10]; });
+    text.insert(at, inserted);
+    text.resize(std::clamp<size_t>(text.size(), 20, 150), 'x');
+}
+
+// What a store of the same budget must hold, by the definition.
+class NaiveStore {
+  public:
+    NaiveStore(size_t n_in_memory, bool remembers) : n_in_memory_(n_in_memory), remembers_(remembers) {}
+
+    // Empty for a document that is new or forgotten.
+    const Held& acquire(const std::string& id) {
+        std::erase(recent_, id);
+        recent_.push_back(id);
+        if (recent_.size() > n_in_memory_) {
+            if (!remembers_) {
+                held_.erase(recent_.front());
+            }
+            recent_.erase(recent_.begin());
+        }
+        return held_[id];
+    }
+    void set(const std::string& id, Held held) { held_[id] = std::move(held); }
+    size_t n_sessions() const { return recent_.size(); }
+
+  private:
+    size_t n_in_memory_;
+    bool remembers_;
+    std::vector<std::string> recent_;
+    std::map<std::string, Held> held_;
+};
+
+void run_script(uint32_t seed, Stored& stored, size_t n_in_memory, bool remembers) {
+    std::mt19937 random(seed);
+    SessionStoreOptions options = stored.options(n_in_memory);
+    if (!remembers) {
+        options.folder.clear();
+    }
+    const SessionStore* opened = nullptr;
+    SessionStore store(options, [&] {
+        CHECK(opened->ram_bytes() <= options.ram_bytes_max); // so with the new one, it is one more at most
+        return stored.new_session();
+    });
+    opened = &store;
+    NaiveStore naive(n_in_memory, remembers);
+    std::map<std::string, std::string> texts;
+    for (int step = 0; step < 40; ++step) {
+        CAPTURE(step);
+        const std::string id = "/a/" + std::to_string(random() % 5);
+        Session& session = acquire(store, id);
+        CHECK(held_by(session) == naive.acquire(id));
+        CHECK(store.n_sessions() == naive.n_sessions());
+        CHECK(store.ram_bytes() == naive.n_sessions() * stored.session_bytes);
+        if (random() % 8 == 0) {
+            session.clear();
+        } else if (random() % 4 != 0) {
+            edit(random, texts[id]);
+            update(session, texts[id]);
+        }
+        naive.set(id, held_by(session));
+    }
+    CHECK(stored.troubles.empty());
+}
+
+} // namespace
+
+TEST_CASE("documents are as they were left, wherever they were meanwhile") {
+    for (uint32_t seed = 1; seed <= 4; ++seed) {
+        CAPTURE(seed);
+        Stored stored;
+        run_script(seed, stored, seed, true);
+        Stored forgetful;
+        run_script(seed, forgetful, seed, false);
+        CHECK_FALSE(fs::exists(forgetful.folder));
+    }
+}
+
+TEST_CASE("a session that was restored computes the same bits as one that never left") {
+    Stored stored;
+    std::mt19937 random(1);
+    std::string text(120, 'a');
+    SessionStore stayed = stored.open(1);
+    Session& original = acquire(stayed, "a");
+    for (int i = 0; i < 6; ++i) {
+        update(original, text);
+        edit(random, text);
+    }
+    for (int round = 0; round < 5; ++round) {
+        CAPTURE(round);
+        REQUIRE(stayed.save_all());
+        SessionStore came_back = stored.open(1);
+        Session& restored = acquire(came_back, "a");
+        CHECK(held_by(restored) == held_by(original));
+        for (int i = 0; i < 3; ++i) {
+            edit(random, text);
+            for (Session* session : {&original, &restored}) {
+                update(*session, text);
+                const std::vector<float> logits = copy_of(session->sequence().logits());
+                REQUIRE(session->sequence().extend(testing::random_tokens(3, 1), Observe::yes));
+                session->sequence().rewind(session->sequence().n_tokens() - 3, logits);
+            }
+            CHECK(held_by(restored) == held_by(original));
+        }
+        REQUIRE(original.heal());
+        REQUIRE(restored.heal());
+        CHECK(held_by(restored) == held_by(original));
+        const std::vector<TokenId> more = testing::random_tokens(2, 2);
+        const auto expected = copy_of(original.sequence().extend(more).value());
+        CHECK(testing::bit_difference(restored.sequence().extend(more).value(), expected) == "");
+    }
+    CHECK(stored.troubles.empty());
+}
+
+TEST_CASE("a snapshot that is refused is told, and the document starts anew") {
+    Stored stored;
+    {
+        SessionStore store = stored.open(1);
+        update(acquire(store, "a"), "some text that is long enough");
+        REQUIRE(store.save_all());
+    }
+    REQUIRE(stored.files().size() == 1);
+    const fs::path file = stored.files()[0];
+    fs::resize_file(file, fs::file_size(file) / 2);
+    SessionStore store = stored.open(1);
+    Session& session = acquire(store, "a");
+    REQUIRE(stored.troubles.size() == 1);
+    CHECK(stored.troubles[0].first == "a");
+    CHECK(stored.troubles[0].second.code == ErrorCode::corrupt);
+    CHECK(session.sequence().n_tokens() == 0);
+    update(session, "some text that is long enough");
+    REQUIRE(store.save_all());
+    CHECK(held_by(acquire(store, "a")) == held_by(session));
+    CHECK(stored.files() == std::vector{file});
+}
+
+TEST_CASE("a full disk is told, and costs the documents that are dropped") {
+    Stored stored;
+    SessionStore store = stored.open(1);
+    update(acquire(store, "a"), "some text that is long enough");
+    {
+        const FileSizeLimit limit(1000);
+        const auto saved = store.save_all();
+        REQUIRE_FALSE(saved);
+        CHECK(saved.error().code == ErrorCode::io);
+        CHECK(stored.troubles.empty());
+        CHECK(acquire(store, "b").sequence().n_tokens() == 0);
+    }
+    REQUIRE(stored.troubles.size() == 1);
+    CHECK(stored.troubles[0].first == "a");
+    CHECK(stored.troubles[0].second.code == ErrorCode::io);
+    CHECK(acquire(store, "a").sequence().n_tokens() == 0);
+}
+
+TEST_CASE("without a session from the factory everything stays") {
+    Stored stored;
+    bool fails = false;
+    SessionStore store(stored.options(1), [&]() -> Result<std::unique_ptr<Session>> {
+        return fails ? fail(ErrorCode::too_large, "no memory") : stored.new_session();
+    });
+    update(acquire(store, "a"), "some text that is long enough");
+    fails = true;
+    const auto refused = store.acquire("b");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::too_large);
+    CHECK(store.n_sessions() == 1);
+    CHECK(acquire(store, "a").sequence().n_tokens() > 0);
+}
+
+TEST_CASE("a budget below one session still serves one at a time") {
+    Stored stored;
+    SessionStore store = stored.open(0);
+    for (const char* id : {"a", "b", "a"}) {
+        Session& session = acquire(store, id);
+        CHECK(store.n_sessions() == 1);
+        update(session, std::string("some text that is long enough") + id);
+    }
+    CHECK(stored.files().size() == 2);
+}
+
+TEST_CASE("the same document under another model is another document") {
+    Stored stored;
+    Stored other;
+    other.model =
+        testing::load_tiny_model({.n_embd = 64, .n_head = 2, .n_head_kv = 1, .n_ff = 64, .seed = 2});
+    other.engine = *Engine::create(*other.model, {.n_threads = 1});
+    other.folder = stored.folder;
+    SessionStore store = stored.open(1);
+    update(acquire(store, "a"), "some text that is long enough");
+    REQUIRE(store.save_all());
+    SessionStore other_store = other.open(1);
+    CHECK(acquire(other_store, "a").sequence().n_tokens() == 0);
+    CHECK(other.troubles.empty());
+    REQUIRE(other_store.save_all());
+    CHECK(stored.files().size() == 2);
+}
+
+TEST_CASE("old snapshots give way to new ones, and unfinished files of killed processes go") {
+    Stored stored;
+    SessionStoreOptions options = stored.options(0);
+    const auto save = [&](const std::string& id) {
+        SessionStore store = stored.open(options);
+        update(acquire(store, id), "some text that is long enough");
+        REQUIRE(store.save_all());
+    };
+    const auto age = [](const fs::path& file, std::chrono::minutes since) {
+        fs::last_write_time(file, fs::file_time_type::clock::now() - since);
+    };
+    save("a");
+    const fs::path first = stored.files()[0];
+    age(first, std::chrono::minutes(20));
+    options.folder_bytes_max = fs::file_size(first) * 5 / 2;
+    save("b");
+    for (const fs::path& file : stored.files()) {
+        if (file != first) {
+            age(file, std::chrono::minutes(30));
+        }
+    }
+    std::ofstream(stored.folder / "0.snapshot.1.partial") << "x";
+    std::ofstream(stored.folder / "0.snapshot.2.partial") << "x";
+    std::ofstream(stored.folder / "somebody's.txt") << "x";
+    age(stored.folder / "0.snapshot.1.partial", std::chrono::minutes(61));
+    age(stored.folder / "0.snapshot.2.partial", std::chrono::minutes(59));
+    age(stored.folder / "somebody's.txt", std::chrono::minutes(600));
+    save("c");
+    CHECK(stored.files().size() == 4); // a, c, the younger unfinished one, and the text
+    CHECK(fs::exists(first));
+    CHECK_FALSE(fs::exists(stored.folder / "0.snapshot.1.partial"));
+    CHECK(fs::exists(stored.folder / "0.snapshot.2.partial"));
+    CHECK(fs::exists(stored.folder / "somebody's.txt"));
+
+    options.folder_bytes_max = 1;
+    save("d"); // alone is too large, and stays
+    CHECK(stored.files().size() == 3);
+    SessionStore store = stored.open(options);
+    CHECK(acquire(store, "d").sequence().n_tokens() > 0);
+}
+
+} // namespace pie
