@@ -2,7 +2,7 @@
 // those first encoded, and KL of the 32 tokens that follow, after many edits that move a text and move it
 // back.
 //
-//   drift_bench MODEL.gguf TEXT
+//   drift_bench MODEL.gguf TEXT [TYPE of keys; all if none is given]
 
 #include "cache/kv_cache.h"
 #include "engine/engine.h"
@@ -153,8 +153,8 @@ class Drift {
 } // namespace pie
 
 int main(int argc, char** argv) {
-    if (argc != 3) {
-        fmt::print(stderr, "usage: drift_bench MODEL.gguf TEXT\n");
+    if (argc < 3 || argc > 4) {
+        fmt::print(stderr, "usage: drift_bench MODEL.gguf TEXT [TYPE]\n");
         return 2;
     }
     std::ifstream file(argv[2]);
@@ -172,7 +172,9 @@ int main(int argc, char** argv) {
         return 1;
     }
     for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0}) {
-        pie::Drift(**model, **engine, type, tokens).run({2, 100, 1000, 10000});
+        if (argc == 3 || std::string(argv[3]) == ggml_type_name(type)) {
+            pie::Drift(**model, **engine, type, tokens).run({2, 100, 1000, 10000});
+        }
     }
     return 0;
 }

@@ -26,7 +26,7 @@ void add_sampler_flags(CLI::App& command, SamplingOptions& sampling) {
     command
         .add_option("--repeat-penalty", sampling.repeat_penalty,
                     "Divide the logits of tokens seen lately by this; 1: none")
-        ->check(CLI::PositiveNumber)
+        ->check(CLI::Range(0.01, 100.0))
         ->capture_default_str();
     command
         .add_option("--repeat-last-n", sampling.penalty_last_n,
@@ -119,11 +119,6 @@ void add_reuse_flags(CLI::App& command, ReuseOptions& options) {
         ->transform(CLI::CheckedTransformer(methods))
         ->default_str(method_name(options.method));
     command.add_option("--seam", options.seam, "Tokens encoded again behind each edit, for pie+seam")
-        ->check(CLI::NonNegativeNumber)
-        ->capture_default_str();
-    command
-        .add_option("--repair", options.repair,
-                    "Tokens encoded again that the completion before looked at most, for pie+seam")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
 }
