@@ -26,7 +26,7 @@ enum class LayoutKind {
 };
 
 // psm_line where the model has the markers, else plain. Split at the start of the line, no token is cut at
-// the cursor, and what is typed on the line is appended (docs/fidelity.md).
+// the cursor, and what is typed on the line is appended.
 LayoutKind default_layout(const Vocabulary& vocabulary);
 
 // What a prompt needs of the text around the cursor. Both parts are valid UTF-8.
