@@ -29,7 +29,8 @@ uint64_t extended(uint64_t context, TokenId token) {
 
 } // namespace
 
-KvCells::KvCells(int32_t n_cells) : cells_(static_cast<size_t>(n_cells)) {
+KvCells::KvCells(int32_t n_cells, int32_t turns_max)
+    : cells_(static_cast<size_t>(n_cells)), turns_max_(turns_max) {
     for (int32_t i = 0; i < n_cells; ++i) {
         free_.emplace_back(i); // ascending order is a heap already
     }
@@ -74,7 +75,6 @@ void KvCells::begin(const EditPlan& plan, std::span<const TokenId> wanted) {
     saved_ = {.tokens = std::move(tokens_),
               .order = std::move(order_),
               .attention = std::exchange(attention_, std::move(attention)),
-              .n_exact = n_exact_,
               .cells = {},
               .last_placed = {}};
     for (const CellIndex cell : saved_.order) {
@@ -160,7 +160,6 @@ void KvCells::rollback() {
     tokens_ = std::move(saved_.tokens);
     order_ = std::move(saved_.order);
     attention_ = std::move(saved_.attention);
-    n_exact_ = saved_.n_exact;
     for (int32_t i = 0; i < n_tokens(); ++i) {
         assign(Position(i), cell_at(Position(i)));
     }
@@ -169,6 +168,7 @@ void KvCells::rollback() {
         at(order_[i]).key_position = before.key_position;
         at(order_[i]).context = before.context;
     }
+    trace_exactness();
     saved_ = {};
 }
 
@@ -255,9 +255,16 @@ std::vector<PendingRotation> KvCells::pending_rotations() const {
 
 void KvCells::settle_keys() {
     for (Cell& cell : cells_) {
-        if (cell.position != hidden) {
-            cell.key_position = cell.position;
+        if (cell.position == hidden || cell.position == cell.key_position) {
+            continue;
         }
+        cell.key_position = cell.position;
+        if (++cell.turns > turns_max_) {
+            cell.context = unknown;
+        }
+    }
+    if (!editing_) {
+        trace_exactness();
     }
 }
 

@@ -18,6 +18,7 @@
 #include <pie/types.h>
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -42,7 +43,8 @@ struct CachedToken {
 
 class KvCells {
   public:
-    explicit KvCells(int32_t n_cells);
+    // A key is worn when it was turned more than `turns_max` times: types with few bits round it each time.
+    explicit KvCells(int32_t n_cells, int32_t turns_max = std::numeric_limits<int32_t>::max());
 
     int32_t n_cells() const { return static_cast<int32_t>(cells_.size()); }
     // Cells that place() can hand out; inside an edit, cells of tokens it drops do not count until commit().
@@ -58,6 +60,10 @@ class KvCells {
     // Tokens at the start of the sequence whose cells hold what a full recompute would, but for the rounding
     // of rotated keys.
     int32_t n_exact() const { return n_exact_; }
+    // A worn key's token is not exact, whatever stands before it.
+    bool is_worn(Position position) const {
+        return cells_[static_cast<size_t>(cell_at(position).value)].turns > turns_max_;
+    }
     // How much the last completions looked at each token, by position: it goes where the token goes.
     std::span<float> attention() { return attention_; }
     std::span<const float> attention() const { return attention_; }
@@ -108,6 +114,7 @@ class KvCells {
     struct Cell {
         Position position{-1};
         Position key_position{-1};
+        int32_t turns = 0;    // of the key since it was encoded, or came from a snapshot
         uint64_t context = 0; // the hash of the tokens up to this one; 0 if it is not known to be exact
     };
     // The sequence as begin() found it.
@@ -115,7 +122,6 @@ class KvCells {
         std::vector<TokenId> tokens;
         std::vector<CellIndex> order;
         std::vector<float> attention;
-        int32_t n_exact = 0;
         std::vector<Cell> cells;           // by position; empty unless leave_keys() was called
         bool intact = true;                // no cell of it was given away
         std::vector<Position> last_placed; // positions of the new sequence
@@ -130,6 +136,7 @@ class KvCells {
     std::vector<CellIndex> dropped_cells() const;
 
     std::vector<Cell> cells_;
+    int32_t turns_max_;
     std::vector<CellIndex> free_; // a heap with the lowest cell on top, so that the extent stays small
     std::vector<TokenId> tokens_;
     std::vector<CellIndex> order_; // by position; -1 where an edit has not placed it yet

@@ -413,4 +413,32 @@ TEST_CASE("an edit that is undone leaves the sequence exact again") {
     CHECK(cells.n_exact() == 6);
 }
 
+TEST_CASE("a key that was turned too often is worn, and its token no longer exact") {
+    KvCells cells(16, 3);
+    cells.append(TokenId(1));
+    cells.append(TokenId(2));
+    const std::vector<TokenId> original = {TokenId(1), TokenId(2)};
+    const std::vector<TokenId> moved = {TokenId(9), TokenId(1), TokenId(2)};
+    const auto move_to = [&cells](int32_t from, int32_t to, const std::vector<TokenId>& wanted) {
+        std::vector<Position> encode;
+        for (int32_t i = 0; i < to; ++i) {
+            encode.emplace_back(i);
+        }
+        cells.begin(
+            {.keep = {{from, to, 2}}, .again = {}, .encode = encode, .tokens_kept = 2, .tokens_moved = 2},
+            wanted);
+        cells.place(encode);
+        cells.settle_keys();
+        cells.commit();
+    };
+    move_to(0, 1, moved);
+    move_to(1, 0, original);
+    CHECK(cells.n_exact() == 2);
+    move_to(0, 1, moved);
+    CHECK_FALSE(cells.is_worn(Position(1)));
+    move_to(1, 0, original);
+    CHECK(cells.is_worn(Position(0)));
+    CHECK(cells.n_exact() == 0);
+}
+
 } // namespace pie

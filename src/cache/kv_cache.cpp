@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <atomic>
+#include <limits>
 #include <map>
 
 namespace pie {
@@ -23,9 +24,23 @@ Result<void> check_type(ggml_type type, int32_t head_dim) {
     return {};
 }
 
+// How often a key may be turned before the rounding shows (docs/fidelity.md, drift).
+int32_t turns_max(ggml_type type) {
+    switch (type) {
+    case GGML_TYPE_Q4_0:
+        return 4;
+    case GGML_TYPE_Q8_0:
+        return 32;
+    case GGML_TYPE_BF16:
+        return 256;
+    default:
+        return std::numeric_limits<int32_t>::max();
+    }
+}
+
 } // namespace
 
-KvCache::KvCache(int32_t n_cells) : cells_(n_cells) {
+KvCache::KvCache(int32_t n_cells, ggml_type type_k) : cells_(n_cells, turns_max(type_k)) {
     static std::atomic<uint64_t> count = 0;
     id_ = ++count;
 }
@@ -34,7 +49,7 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const Model& model, const KvCac
     PIE_TRY(check_type(options.type_k, model.hparams().head_dim));
     PIE_TRY(check_type(options.type_v, model.hparams().head_dim));
     const int32_t n_cells = (options.n_cells + cell_granularity - 1) / cell_granularity * cell_granularity;
-    std::unique_ptr<KvCache> cache(new KvCache(n_cells));
+    std::unique_ptr<KvCache> cache(new KvCache(n_cells, options.type_k));
     PIE_TRY(cache->allocate(model, options));
     return cache;
 }

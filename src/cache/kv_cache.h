@@ -48,7 +48,7 @@ class KvCache {
     size_t bytes() const;
 
   private:
-    explicit KvCache(int32_t n_cells);
+    KvCache(int32_t n_cells, ggml_type type_k);
     Result<void> allocate(const Model& model, const KvCacheOptions& options);
 
     uint64_t id_;

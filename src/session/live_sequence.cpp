@@ -20,6 +20,21 @@ std::vector<TokenId> tokens_at(std::span<const TokenId> wanted, std::span<const 
     return tokens;
 }
 
+// Where the plan keeps tokens whose keys are worn: the first of them, so that each update mends a few, and
+// none stays worn for long.
+std::vector<Position> worn_positions(const KvCells& cells, const EditPlan& plan) {
+    constexpr size_t n_max = 32;
+    std::vector<Position> worn;
+    for (const KeptRun& run : plan.keep) {
+        for (int32_t i = 0; i < run.length && worn.size() < n_max; ++i) {
+            if (cells.is_worn(Position(run.from + i))) {
+                worn.emplace_back(run.to + i);
+            }
+        }
+    }
+    return worn;
+}
+
 // Layers agree enough on what matters for a few of them to tell (docs/fidelity.md).
 LayerSet every_fourth(int32_t n_layer) {
     LayerSet layers;
@@ -46,6 +61,9 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     EditPlan plan = plan_edit(wanted, static_cast<int32_t>(cached.size()), runs,
                               [&vocabulary](TokenId token) { return vocabulary.is_control(token); },
                               {.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs});
+    if (options.method == ReuseMethod::pie || repairs) {
+        pie::encode_again(plan, worn_positions(cells, plan));
+    }
     const auto unchanged = static_cast<int32_t>(std::ranges::mismatch(cached, wanted).in1 - cached.begin());
     if (repairs && options.repair > 0 && unchanged < std::ssize(cached)) {
         const std::vector<float> attention = carry_over(plan, cells.attention(), wanted.size());

@@ -393,4 +393,44 @@ TEST_CASE("repair encodes again what was looked at most") {
     CHECK(live.update(wanted, {.repair = 16}).tokens_encoded == 1); // stale, but only appended to
 }
 
+TEST_CASE("quantised keys that move back and forth stay close to fresh ones") {
+    TinyModel description = small;
+    description.n_layer = 1; // whose keys do not depend on what stands before them
+    const auto model = testing::load_tiny_model(description);
+    const auto cache_of = [&] {
+        return *KvCache::create(*model, {.n_cells = 512, .type_k = GGML_TYPE_Q8_0});
+    };
+    const auto engine = *Engine::create(*model, {.n_threads = 1});
+    const auto cache = cache_of();
+    LiveSequence sequence(*engine, *cache);
+    std::vector<TokenId> wanted = random_tokens(200, 1);
+    REQUIRE(sequence.update(wanted, pie_alone).has_value());
+    for (int i = 0; i < 600; ++i) {
+        if (i % 2 == 0) {
+            wanted.insert(wanted.begin(), TokenId(i % 7 + 1));
+        } else {
+            wanted.erase(wanted.begin());
+        }
+        REQUIRE(sequence.update(wanted, pie_alone).has_value());
+    }
+    const auto fresh_cache = cache_of();
+    LiveSequence fresh(*engine, *fresh_cache);
+    REQUIRE(fresh.update(wanted, full).has_value());
+    const auto keys_of = [](const KvCache& of) {
+        const ggml_tensor* tensor = of.keys(0);
+        std::vector<std::byte> row(tensor->nb[1]);
+        std::vector<float> keys;
+        for (int32_t i = 0; i < of.cells().n_tokens(); ++i) {
+            const auto cell = static_cast<size_t>(of.cells().cell_at(Position(i)).value);
+            ggml_backend_tensor_get(tensor, row.data(), cell * row.size(), row.size());
+            keys.resize(keys.size() + static_cast<size_t>(tensor->ne[0]));
+            ggml_get_type_traits(tensor->type)
+                ->to_float(row.data(), keys.data() + keys.size() - tensor->ne[0], tensor->ne[0]);
+        }
+        return keys;
+    };
+    // Six hundred turns of a key would make an error of a quarter; the bound leaves a hundredth.
+    CHECK(relative_error(keys_of(*cache), keys_of(*fresh_cache)) < 0.05);
+}
+
 } // namespace pie
