@@ -4,30 +4,9 @@
 
 #include <algorithm>
 #include <functional>
-#include <map>
 #include <utility>
 
 namespace pie {
-namespace {
-
-constexpr CellIndex no_cell(-1);
-constexpr Position hidden(-1);
-
-// Contexts of cells: of one that may be anything, of one that the running edit encoded, of the empty text.
-constexpr uint64_t unknown = 0;
-constexpr uint64_t fresh = 1;
-constexpr uint64_t nothing_before = 2;
-
-// The hash of a sequence from that of all but its last token (the finaliser of SplitMix64).
-uint64_t extended(uint64_t context, TokenId token) {
-    uint64_t x = context + 0x9E3779B97F4A7C15U * (static_cast<uint32_t>(token.value) + 1ULL);
-    x = (x ^ (x >> 30U)) * 0xBF58476D1CE4E5B9U;
-    x = (x ^ (x >> 27U)) * 0x94D049BB133111EBU;
-    x ^= x >> 31U;
-    return x > nothing_before ? x : nothing_before + 1;
-}
-
-} // namespace
 
 KvCells::KvCells(int32_t n_cells, int32_t turns_max)
     : cells_(static_cast<size_t>(n_cells)), turns_max_(turns_max) {
@@ -187,29 +166,6 @@ void KvCells::close_up() {
     attention_.resize(kept);
 }
 
-// What an edit encoded is exact as far as everything before it is. (Positions are encoded in ascending order,
-// so that whatever stands before one was there when it was encoded.)
-void KvCells::trace_exactness() {
-    uint64_t context = nothing_before;
-    n_exact_ = 0;
-    for (; n_exact_ < n_tokens(); ++n_exact_) {
-        const Position position(n_exact_);
-        context = extended(context, tokens_[static_cast<size_t>(n_exact_)]);
-        Cell& cell = at(cell_at(position));
-        if (cell.context == fresh) {
-            cell.context = context;
-        }
-        if (cell.context != context) {
-            break;
-        }
-    }
-    for (int32_t i = n_exact_; i < n_tokens(); ++i) {
-        if (Cell& cell = at(cell_at(Position(i))); cell.context == fresh) {
-            cell.context = unknown;
-        }
-    }
-}
-
 CellIndex KvCells::append(TokenId token) {
     PIE_CHECK(!editing_, "an edit ends before tokens are appended");
     const CellIndex cell = take_free_cell();
@@ -235,81 +191,6 @@ void KvCells::truncate(int32_t n_tokens_kept) {
         attention_.pop_back();
     }
     n_exact_ = std::min(n_exact_, n_tokens());
-}
-
-std::vector<PendingRotation> KvCells::pending_rotations() const {
-    std::map<int32_t, std::vector<CellIndex>> by_delta;
-    for (int32_t i = 0; i < n_cells(); ++i) {
-        const Cell& cell = cells_[static_cast<size_t>(i)];
-        if (cell.position != hidden && cell.position != cell.key_position) {
-            by_delta[cell.position - cell.key_position].emplace_back(i);
-        }
-    }
-    std::vector<PendingRotation> pending;
-    pending.reserve(by_delta.size());
-    for (auto& [delta, cells] : by_delta) {
-        pending.push_back({delta, std::move(cells)});
-    }
-    return pending;
-}
-
-void KvCells::settle_keys() {
-    for (Cell& cell : cells_) {
-        if (cell.position == hidden || cell.position == cell.key_position) {
-            continue;
-        }
-        cell.key_position = cell.position;
-        if (++cell.turns > turns_max_) {
-            cell.context = unknown;
-        }
-    }
-    if (!editing_) {
-        trace_exactness();
-    }
-}
-
-void KvCells::leave_keys() {
-    PIE_CHECK(editing_, "leave_keys() belongs into an edit");
-    for (const CellIndex index : saved_.order) {
-        Cell& cell = at(index);
-        saved_.cells.push_back(cell);
-        if (cell.position != hidden && cell.position != cell.key_position) {
-            cell.key_position = cell.position;
-            cell.context = unknown;
-        }
-    }
-}
-
-std::vector<CachedToken> KvCells::cached_tokens() const {
-    PIE_CHECK(!editing_, "an edit ends before the sequence is told");
-    std::vector<CachedToken> cached;
-    cached.reserve(order_.size());
-    for (size_t i = 0; i < order_.size(); ++i) {
-        const Cell& cell = cells_[static_cast<size_t>(order_[i].value)];
-        cached.push_back({.token = tokens_[i],
-                          .cell = order_[i],
-                          .key_position = cell.key_position,
-                          .attention = attention_[i],
-                          .context = cell.context});
-    }
-    return cached;
-}
-
-void KvCells::restore(std::span<const CachedToken> cached) {
-    PIE_CHECK(!editing_ && tokens_.empty(), "a sequence is restored into cells without one");
-    for (const CachedToken& token : cached) {
-        PIE_CHECK(position_of(token.cell) == hidden, "each token has a cell of its own");
-        const Position position(n_tokens());
-        tokens_.push_back(token.token);
-        attention_.push_back(token.attention);
-        order_.push_back(token.cell);
-        assign(position, token.cell);
-        at(token.cell).key_position = token.key_position;
-        at(token.cell).context = token.context;
-    }
-    std::erase_if(free_, [this](CellIndex cell) { return position_of(cell) != hidden; });
-    std::ranges::make_heap(free_, std::greater());
-    trace_exactness();
 }
 
 void KvCells::check_invariant() const {

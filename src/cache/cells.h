@@ -111,6 +111,14 @@ class KvCells {
     void check_invariant() const;
 
   private:
+    static constexpr CellIndex no_cell{-1};
+    static constexpr Position hidden{-1};
+    // Contexts of cells: of one that may be anything, of one that the running edit encoded, of the empty
+    // text.
+    static constexpr uint64_t unknown = 0;
+    static constexpr uint64_t fresh = 1;
+    static constexpr uint64_t nothing_before = 2;
+
     struct Cell {
         Position position{-1};
         Position key_position{-1};
@@ -133,6 +141,7 @@ class KvCells {
     void assign(Position position, CellIndex cell);
     void close_up();
     void trace_exactness();
+    static uint64_t extended(uint64_t context, TokenId token);
     std::vector<CellIndex> dropped_cells() const;
 
     std::vector<Cell> cells_;

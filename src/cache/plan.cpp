@@ -8,6 +8,8 @@
 namespace pie {
 namespace {
 
+constexpr int32_t line_tokens_max = 32;
+
 // Adds a part of a run to `runs`, as part of the last one where it continues it.
 void join(std::vector<KeptRun>& runs, const KeptRun& part) {
     if (!runs.empty() && runs.back().to + runs.back().length == part.to &&
@@ -50,12 +52,14 @@ class Planner {
     Planner(std::span<const TokenId> wanted, const std::function<bool(TokenId)>& is_control,
             const PlanOptions& options)
         : wanted_(wanted), is_control_(is_control), options_(options),
-          n_wanted_(static_cast<int32_t>(wanted.size())), seam_(std::min(options.seam, n_wanted_)) {}
+          n_wanted_(static_cast<int32_t>(wanted.size())), seam_(std::min(options.seam, n_wanted_)),
+          last_control_(last_control()) {}
 
     void add_run(const KeptRun& run);
     EditPlan finish();
 
   private:
+    int32_t last_control() const;
     void add_inserted(int32_t to_end);
     bool is_encoded_again(int32_t to) const;
 
@@ -64,12 +68,22 @@ class Planner {
     const PlanOptions& options_;
     int32_t n_wanted_;
     int32_t seam_;
+    int32_t last_control_;  // the end of the sequence where none is near
     int32_t next_to_ = 0;   // everything before it is planned
     int32_t next_from_ = 0; // the cached token that continues what stands there; -1 behind an inserted token
     int32_t seam_end_ = 0;
     bool is_edited_ = false;
     EditPlan plan_;
 };
+
+int32_t Planner::last_control() const {
+    for (int32_t to = n_wanted_ - 1; to >= std::max(0, n_wanted_ - 1 - line_tokens_max); --to) {
+        if (is_control_(wanted_[static_cast<size_t>(to)])) {
+            return to;
+        }
+    }
+    return n_wanted_;
+}
 
 void Planner::add_inserted(int32_t to_end) {
     for (; next_to_ < to_end; ++next_to_) {
@@ -82,7 +96,8 @@ bool Planner::is_encoded_again(int32_t to) const {
     if (to < seam_end_ || to == n_wanted_ - 1) {
         return true;
     }
-    return is_edited_ && options_.repair_control_tokens && is_control_(wanted_[static_cast<size_t>(to)]);
+    return is_edited_ && options_.repair_control_tokens &&
+           (to > last_control_ || is_control_(wanted_[static_cast<size_t>(to)]));
 }
 
 void Planner::add_run(const KeptRun& run) {

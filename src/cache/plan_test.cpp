@@ -82,6 +82,13 @@ std::vector<int32_t> sources(size_t n_wanted, const std::vector<KeptRun>& runs) 
     return source;
 }
 
+// Behind the last control token, if it has at most 32 tokens behind it.
+bool is_on_line(const Tokens& wanted, size_t p, bool (*is_control)(TokenId)) {
+    const auto last = std::find_if(wanted.rbegin(), wanted.rend(), is_control);
+    const auto n_behind = static_cast<size_t>(last - wanted.rbegin());
+    return last != wanted.rend() && n_behind <= 32 && p >= wanted.size() - n_behind;
+}
+
 // The rule of plan.h, read literally: each position looks back over everything before it.
 Positions must_encode(const Tokens& wanted, const std::vector<int32_t>& source, bool (*is_control)(TokenId),
                       const PlanOptions& options) {
@@ -103,6 +110,7 @@ Positions must_encode(const Tokens& wanted, const std::vector<int32_t>& source, 
             must = must || (is_edit(q) && only_kept_between && static_cast<int64_t>(back) < options.seam);
         }
         must = must || (options.repair_control_tokens && is_behind_edit && is_control(wanted[p]));
+        must = must || (options.repair_control_tokens && is_behind_edit && is_on_line(wanted, p, is_control));
         if (must) {
             positions.push_back(static_cast<int32_t>(p));
         }

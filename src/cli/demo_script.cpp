@@ -58,9 +58,9 @@ DemoScript demo_script() {
 
     script.steps.push_back(step("delete a function", replaced(with_function, new_function, ""), typed));
 
-    std::string several = replaced(with_line, "#include <map>\n", "#include <map>\n#include <utility>\n");
-    several = replaced(several, "constexpr Position hidden(-1);\n",
-                       "constexpr Position hidden(-1);\nconstexpr Position first_position(0);\n");
+    std::string several =
+        replaced(with_line, "#include <functional>\n", "#include <functional>\n#include <numeric>\n");
+    several = replaced(several, "    int32_t extent = 0;\n", "    int32_t extent = 0; // of no cells\n");
     several = replaced(several, "    PIE_CHECK(!editing_, \"one edit at a time\");\n", "");
     script.steps.push_back(step("change three places at once", several, typed));
 

@@ -35,11 +35,12 @@ std::vector<float> logits_of(const std::map<TokenId, float>& logits) {
     return result;
 }
 
-std::vector<float> logits_of_probabilities(std::map<TokenId, float> probabilities) {
-    for (auto& [token, value] : probabilities) {
-        value = std::log(value);
+std::vector<float> logits_of_probabilities(const std::map<TokenId, float>& probabilities) {
+    std::map<TokenId, float> logits;
+    for (const auto& [token, value] : probabilities) {
+        logits[token] = std::log(value);
     }
-    return logits_of(probabilities);
+    return logits_of(logits);
 }
 
 Sampler make(const SamplingOptions& options, const std::vector<TokenId>& before = {}) {

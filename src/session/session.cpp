@@ -86,7 +86,7 @@ Result<int32_t> Session::heal() {
             return n_repaired;
         }
     }
-    const auto healed = sequence_.heal(slice_tokens_);
+    auto healed = sequence_.heal(slice_tokens_);
     slice_tokens_ = healed ? std::min(2 * slice_tokens_, slice_tokens_max)
                            : std::max(slice_tokens_ / 2, slice_tokens_min);
     return healed;
