@@ -57,7 +57,7 @@ class Fidelity {
     Fidelity() {
         const auto path = resolve_model("qwen2.5-coder-0.5b");
         REQUIRE_MESSAGE(path.has_value(), "run: pie model pull qwen2.5-coder-0.5b");
-        model_ = Model::load(*path).value();
+        model_ = LoadedModel::load(*path).value();
         cache_ = KvCache::create(*model_, {.n_cells = n_ctx}).value();
         engine_ = Engine::create(*model_).value();
         REQUIRE(engine_->reserve(*cache_).has_value());
@@ -129,7 +129,7 @@ class Fidelity {
         }
     }
 
-    std::unique_ptr<Model> model_;
+    std::unique_ptr<LoadedModel> model_;
     std::unique_ptr<KvCache> cache_;
     std::unique_ptr<Engine> engine_;
 };

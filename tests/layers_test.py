@@ -107,7 +107,7 @@ SELF_TEST_TREE = {
     "include/pie/bad.h": '#pragma once\n#include "base/check.h"\n',
     "src/base/good.h": "#include <pie/types.h>\n",
     "src/cache/good.cpp": '#include "base/good.h"\n#include "cache/good.h"\n#include <common/third_party.h>\n',
-    "src/cache/upwards.cpp": '\n  #  include "session/session.h"\n',
+    "src/cache/upwards.cpp": '\n  #  include "session/live_document.h"\n',
     "src/cache/angle.cpp": "#include <cli/demo.h>\n",
     "src/cache/dots.cpp": '#include "../base/good.h"\n',
     "src/loose.cpp": "\n",

@@ -18,16 +18,16 @@ namespace {
 constexpr int32_t n_prompt = 300;
 constexpr int32_t n_decoded = 12;
 
-std::unique_ptr<Model> load(const char* name) {
+std::unique_ptr<LoadedModel> load(const char* name) {
     const auto path = resolve_model(name);
     const std::string advice = std::string("this test needs the model: run `pie model pull ") + name + "`";
     REQUIRE_MESSAGE(path.has_value(), advice);
-    auto model = Model::load(*path);
+    auto model = LoadedModel::load(*path);
     REQUIRE_MESSAGE(model.has_value(), model.error().message);
     return *std::move(model);
 }
 
-std::vector<TokenId> prompt(const Model& model) {
+std::vector<TokenId> prompt(const LoadedModel& model) {
     const auto text = read_file(std::filesystem::path(PIE_SOURCE_DIR) / "src/cache/cells.cpp", 1 << 20);
     REQUIRE_MESSAGE(text.has_value(), text.error().message);
     std::vector<TokenId> tokens = model.vocabulary().tokenize(*text);
@@ -37,7 +37,7 @@ std::vector<TokenId> prompt(const Model& model) {
 }
 
 // The prompt in batches of at most `n_batch`, then the most likely tokens one by one.
-void check_equal(const Model& model, const testing::DecodeOptions& options) {
+void check_equal(const LoadedModel& model, const testing::DecodeOptions& options) {
     CAPTURE(options.n_batch);
     CAPTURE(options.n_threads);
     testing::Reference reference(model, options);

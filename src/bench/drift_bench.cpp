@@ -31,7 +31,7 @@ constexpr int32_t shift_max = 8;
 
 class Drift {
   public:
-    Drift(const Model& model, Engine& engine, ggml_type type, std::vector<TokenId> text)
+    Drift(const LoadedModel& model, Engine& engine, ggml_type type, std::vector<TokenId> text)
         : cache_(*KvCache::create(model, {.n_cells = 1280, .type_k = type, .type_v = GGML_TYPE_F16})),
           engine_(engine), sequence_(engine, *cache_), text_(std::move(text)) {}
 
@@ -160,7 +160,7 @@ int main(int argc, char** argv) {
     std::ifstream file(argv[2]);
     std::stringstream text;
     text << file.rdbuf();
-    const auto model = pie::Model::load(argv[1]);
+    const auto model = pie::LoadedModel::load(argv[1]);
     const auto engine = model ? pie::Engine::create(**model) : tl::unexpected(model.error());
     if (!engine) {
         fmt::print(stderr, "{}\n", engine.error().message);

@@ -41,7 +41,7 @@ size_t logged_bytes(const std::string& log) {
 
 } // namespace
 
-EngineBench::EngineBench(std::unique_ptr<Model> model, std::unique_ptr<KvCache> cache,
+EngineBench::EngineBench(std::unique_ptr<LoadedModel> model, std::unique_ptr<KvCache> cache,
                          std::unique_ptr<Engine> engine)
     : model_(std::move(model)), cache_(std::move(cache)), engine_(std::move(engine)),
       sequence_(*engine_, *cache_),
@@ -49,7 +49,7 @@ EngineBench::EngineBench(std::unique_ptr<Model> model, std::unique_ptr<KvCache> 
 
 Result<std::unique_ptr<EngineBench>> EngineBench::create(const std::filesystem::path& model,
                                                          int32_t n_threads, int32_t depth_max) {
-    PIE_ASSIGN(auto loaded, Model::load(model));
+    PIE_ASSIGN(auto loaded, LoadedModel::load(model));
     PIE_ASSIGN(auto cache, KvCache::create(*loaded, {.n_cells = depth_max + n_prefill + n_decode}));
     PIE_ASSIGN(auto engine, Engine::create(*loaded, {.n_threads = n_threads}));
     PIE_TRY(engine->reserve(*cache));

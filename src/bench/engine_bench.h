@@ -57,14 +57,15 @@ class EngineBench {
     int32_t n_threads() const { return engine_->n_threads(); }
 
   private:
-    EngineBench(std::unique_ptr<Model> model, std::unique_ptr<KvCache> cache, std::unique_ptr<Engine> engine);
+    EngineBench(std::unique_ptr<LoadedModel> model, std::unique_ptr<KvCache> cache,
+                std::unique_ptr<Engine> engine);
     Result<double> batch_milliseconds(int32_t n_tokens);
     // The first tokens of a fixed random sequence.
     std::span<const TokenId> tokens(int32_t n) const {
         return std::span(tokens_).first(static_cast<size_t>(n));
     }
 
-    std::unique_ptr<Model> model_;
+    std::unique_ptr<LoadedModel> model_;
     std::unique_ptr<KvCache> cache_;
     std::unique_ptr<Engine> engine_;
     LiveSequence sequence_;

@@ -7,7 +7,7 @@
 #include "engine/engine.h"
 #include "eval/metrics.h"
 #include "model/model.h"
-#include "session/session.h"
+#include "session/live_document.h"
 
 #include <fmt/format.h>
 
@@ -43,7 +43,7 @@ double percentile(std::vector<double> values, double share) {
 class HealingBench {
   public:
     HealingBench(Engine& engine, std::string text)
-        : engine_(engine), session_(*Session::create(engine, {.n_ctx = 4096})), text_(std::move(text)) {}
+        : engine_(engine), session_(*LiveDocument::create(engine, {.n_ctx = 4096})), text_(std::move(text)) {}
 
     Result<void> run(int n_edits) {
         PIE_TRY(throughput());
@@ -150,7 +150,7 @@ class HealingBench {
     }
 
     Engine& engine_;
-    std::unique_ptr<Session> session_;
+    std::unique_ptr<LiveDocument> session_;
     std::string text_;
 };
 
@@ -168,7 +168,7 @@ int main(int argc, char** argv) {
     std::ifstream file(argv[2]);
     std::stringstream text;
     text << file.rdbuf();
-    const auto model = pie::Model::load(argv[1]);
+    const auto model = pie::LoadedModel::load(argv[1]);
     const auto engine = model ? pie::Engine::create(**model) : tl::unexpected(model.error());
     const auto done =
         engine ? pie::HealingBench(**engine, text.str()).run(n_edits) : tl::unexpected(engine.error());

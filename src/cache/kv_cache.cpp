@@ -45,7 +45,7 @@ KvCache::KvCache(int32_t n_cells, ggml_type type_k) : cells_(n_cells, turns_max(
     id_ = ++count;
 }
 
-Result<std::unique_ptr<KvCache>> KvCache::create(const Model& model, const KvCacheOptions& options) {
+Result<std::unique_ptr<KvCache>> KvCache::create(const LoadedModel& model, const KvCacheOptions& options) {
     PIE_TRY(check_type(options.type_k, model.hparams().head_dim));
     PIE_TRY(check_type(options.type_v, model.hparams().head_dim));
     const int32_t n_cells = (options.n_cells + cell_granularity - 1) / cell_granularity * cell_granularity;
@@ -54,7 +54,7 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const Model& model, const KvCac
     return cache;
 }
 
-Result<void> KvCache::allocate(const Model& model, const KvCacheOptions& options) {
+Result<void> KvCache::allocate(const LoadedModel& model, const KvCacheOptions& options) {
     const Hyperparameters& hp = model.hparams();
     std::map<ggml_backend_dev_t, ggml_context*> context_of;
     for (int32_t layer = 0; layer < hp.n_layer; ++layer) {

@@ -3,7 +3,7 @@
 // The KV cache of one sequence: a key and a value tensor for each layer, on the device that holds the layer's
 // weights, and the bookkeeping that says what is in their rows.
 //
-// Thread rule: the model thread alone. Outlived by its Model.
+// Thread rule: the model thread alone. Outlived by its LoadedModel.
 
 #include "cache/cells.h"
 #include "model/model.h"
@@ -29,7 +29,7 @@ struct KvCacheOptions {
 class KvCache {
   public:
     // Errors: unsupported (a type whose blocks do not divide the heads), too_large (no memory for it).
-    static Result<std::unique_ptr<KvCache>> create(const Model& model, const KvCacheOptions& options);
+    static Result<std::unique_ptr<KvCache>> create(const LoadedModel& model, const KvCacheOptions& options);
 
     // No other cache of the program has it, before or after: an address may come again.
     uint64_t id() const { return id_; }
@@ -49,7 +49,7 @@ class KvCache {
 
   private:
     KvCache(int32_t n_cells, ggml_type type_k);
-    Result<void> allocate(const Model& model, const KvCacheOptions& options);
+    Result<void> allocate(const LoadedModel& model, const KvCacheOptions& options);
 
     uint64_t id_;
     KvCells cells_;

@@ -79,7 +79,7 @@ class TensorRows {
     std::vector<char> section_;
 };
 
-SnapshotHeader header_for(const Model& model, const KvCache& cache) {
+SnapshotHeader header_for(const LoadedModel& model, const KvCache& cache) {
     SnapshotHeader header;
     header.type_k = static_cast<uint32_t>(cache.keys(0)->type);
     header.type_v = static_cast<uint32_t>(cache.values(0)->type);
@@ -90,8 +90,8 @@ SnapshotHeader header_for(const Model& model, const KvCache& cache) {
     return header;
 }
 
-Result<void> check_header(const std::filesystem::path& path, const SnapshotHeader& header, const Model& model,
-                          const KvCache& cache) {
+Result<void> check_header(const std::filesystem::path& path, const SnapshotHeader& header,
+                          const LoadedModel& model, const KvCache& cache) {
     const SnapshotHeader own = header_for(model, cache);
     if (header.model != own.model) {
         return fail(ErrorCode::invalid_argument,
@@ -138,7 +138,7 @@ Result<void> check_tokens(const std::filesystem::path& path, Cells tokens, const
 
 } // namespace
 
-Result<void> save_snapshot(const std::filesystem::path& path, const Model& model, const KvCache& cache,
+Result<void> save_snapshot(const std::filesystem::path& path, const LoadedModel& model, const KvCache& cache,
                            std::span<const float> logits) {
     const std::vector<CachedToken> tokens = cache.cells().cached_tokens();
     SnapshotHeader header = header_for(model, cache);
@@ -156,7 +156,7 @@ Result<void> save_snapshot(const std::filesystem::path& path, const Model& model
     return file.finish();
 }
 
-Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, const Model& model,
+Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, const LoadedModel& model,
                                          KvCache& cache) {
     PIE_CHECK(cache.cells().n_tokens() == 0, "a snapshot is loaded into a cache without a sequence");
     PIE_ASSIGN(SnapshotReader file, SnapshotReader::open(path));

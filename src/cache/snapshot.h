@@ -23,13 +23,13 @@ namespace pie {
 
 // Outside of an edit. `logits` are those of the last token; none, or one for each entry of the vocabulary.
 // A file of this name is replaced, and stays as it is where this fails. Errors: io, not_found (no folder).
-Result<void> save_snapshot(const std::filesystem::path& path, const Model& model, const KvCache& cache,
+Result<void> save_snapshot(const std::filesystem::path& path, const LoadedModel& model, const KvCache& cache,
                            std::span<const float> logits);
 
 // Into a cache without a sequence; returns the logits. Errors: not_found, io, corrupt (damaged, cut off, or
 // no snapshot at all), unsupported (another version's), invalid_argument (of another model or another type of
 // cache), too_large (the cache has too few cells). The cache has no sequence then, and can be used.
-Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, const Model& model,
+Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, const LoadedModel& model,
                                          KvCache& cache);
 
 } // namespace pie

@@ -31,15 +31,15 @@ constexpr int32_t n_vocab = testing::tiny_vocabulary_size;
 constexpr size_t header_bytes = 112;
 constexpr size_t version_offset = 8;
 
-std::unique_ptr<Model> load_model(uint32_t seed) {
+std::unique_ptr<LoadedModel> load_model(uint32_t seed) {
     const testing::TemporaryFolder folder;
     testing::write_tiny_model({.n_embd = 64, .n_head = 2, .n_head_kv = 1, .n_ff = 64, .seed = seed},
                               folder.path() / "m.gguf");
-    return Model::load(folder.path() / "m.gguf").value();
+    return LoadedModel::load(folder.path() / "m.gguf").value();
 }
 
-const Model& model() {
-    static const std::unique_ptr<Model> loaded = load_model(1);
+const LoadedModel& model() {
+    static const std::unique_ptr<LoadedModel> loaded = load_model(1);
     return *loaded;
 }
 
@@ -150,7 +150,7 @@ struct Folder : ScratchFolder {
     std::string content() const { return read_file(file, 1 << 24).value(); }
     void write(std::string_view content) const { REQUIRE((std::ofstream(file) << content).flush().good()); }
 
-    Error refusal(KvCache& cache, const Model& by = model()) const {
+    Error refusal(KvCache& cache, const LoadedModel& by = model()) const {
         const auto logits = load_snapshot(file, by, cache);
         REQUIRE_FALSE(logits);
         CHECK(cache.cells().n_tokens() == 0);

@@ -6,7 +6,7 @@
 
 namespace pie {
 
-Result<Comparison> compare_with_full(Session& live, Session& reference, std::string_view text,
+Result<Comparison> compare_with_full(LiveDocument& live, LiveDocument& reference, std::string_view text,
                                      ByteOffset cursor, const ReuseOptions& reuse,
                                      const CompletionOptions& options,
                                      const std::function<void(int32_t done, int32_t total)>& progress) {

@@ -3,7 +3,7 @@
 // One edit, answered twice: by the session that keeps its cache, and by full recompute, which is the measure
 // of both its speed and its truth.
 
-#include "session/session.h"
+#include "session/live_document.h"
 
 #include <pie/result.h>
 
@@ -33,7 +33,7 @@ struct Comparison {
 
 // The text after the edit, with the cursor in it, and what `live` knows from before it. `reference` computes
 // the same from nothing; `progress` hears of that, the long part.
-Result<Comparison> compare_with_full(Session& live, Session& reference, std::string_view text,
+Result<Comparison> compare_with_full(LiveDocument& live, LiveDocument& reference, std::string_view text,
                                      ByteOffset cursor, const ReuseOptions& reuse,
                                      const CompletionOptions& options,
                                      const std::function<void(int32_t done, int32_t total)>& progress);

@@ -24,7 +24,7 @@ struct CompleteArguments {
     bool json = false;
 };
 
-void print_result(const CompleteArguments& arguments, const LoadedModel& loaded, const Session& session,
+void print_result(const CompleteArguments& arguments, const RunningModel& loaded, const LiveDocument& session,
                   const UpdateReport& prefill, const Completion& completion) {
     if (arguments.json) {
         const nlohmann::json result = {{"model", loaded.name},
@@ -52,7 +52,7 @@ Result<void> run_complete(const CompleteArguments& arguments) {
     PIE_ASSIGN(const SourcePlace place, parse_source_place(arguments.place));
     PIE_ASSIGN(const Document document, Document::open(place.file));
     PIE_ASSIGN(const ByteOffset cursor, document.offset(place.place));
-    PIE_ASSIGN(const LoadedModel loaded, load_model(arguments.run));
+    PIE_ASSIGN(const RunningModel loaded, load_model(arguments.run));
     loaded.engine->set_cancel_flag(&interrupt_flag());
     PIE_ASSIGN(const auto session, create_session(loaded, arguments.run, arguments.completion.n_predict));
     WorkProgress progress;

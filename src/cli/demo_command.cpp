@@ -47,7 +47,7 @@ std::string_view line_before(std::string_view text, ByteOffset cursor) {
 }
 
 // All but the last key of a typed step; the last one is the update that is compared.
-Result<std::vector<double>> type_keys(Session& live, const DemoStep& step, const ReuseOptions& reuse) {
+Result<std::vector<double>> type_keys(LiveDocument& live, const DemoStep& step, const ReuseOptions& reuse) {
     std::vector<double> milliseconds;
     for (size_t typed = 0; typed < step.typed.size(); ++typed) {
         const size_t missing = step.typed.size() - typed;
@@ -118,7 +118,8 @@ nlohmann::json as_json(const StepResult& result) {
 }
 
 Result<std::vector<StepResult>> run_steps(const DemoArguments& arguments, const DemoScript& script,
-                                          Session& live, Session& reference, WorkProgress& progress) {
+                                          LiveDocument& live, LiveDocument& reference,
+                                          WorkProgress& progress) {
     std::vector<StepResult> results;
     std::string_view before = script.start;
     for (const DemoStep& step : script.steps) {
@@ -150,7 +151,7 @@ struct Healing {
     double first_token_kl = 0;
 };
 
-Result<Healing> heal(Session& live, const Session& reference) {
+Result<Healing> heal(LiveDocument& live, const LiveDocument& reference) {
     const auto start = std::chrono::steady_clock::now();
     Healing healing;
     for (int32_t n = 1; n > 0;) {
@@ -165,7 +166,7 @@ Result<Healing> heal(Session& live, const Session& reference) {
 
 Result<void> run_demo(const DemoArguments& arguments) {
     const DemoScript script = demo_script();
-    PIE_ASSIGN(const LoadedModel loaded, load_model(arguments.run));
+    PIE_ASSIGN(const RunningModel loaded, load_model(arguments.run));
     loaded.engine->set_cancel_flag(&interrupt_flag());
     PIE_ASSIGN(const auto live, create_session(loaded, arguments.run, arguments.completion.n_predict));
     PIE_ASSIGN(const auto reference, create_session(loaded, arguments.run, arguments.completion.n_predict));

@@ -29,7 +29,7 @@ struct EditArguments {
     bool json = false;
 };
 
-void print_json(const EditArguments& arguments, const LoadedModel& loaded, const Session& session,
+void print_json(const EditArguments& arguments, const RunningModel& loaded, const LiveDocument& session,
                 const Comparison& comparison) {
     const UpdateReport& update = comparison.edit.update;
     const nlohmann::json result = {{"model", loaded.name},
@@ -77,7 +77,7 @@ Result<void> run_edit(const EditArguments& arguments) {
     PIE_ASSIGN(const Document after, Document::open(arguments.after));
     PIE_ASSIGN(const ByteOffset cursor, after.offset(place));
     const ByteOffset cursor_before = map_back(before.text(), after.text(), cursor);
-    PIE_ASSIGN(const LoadedModel loaded, load_model(arguments.run));
+    PIE_ASSIGN(const RunningModel loaded, load_model(arguments.run));
     loaded.engine->set_cancel_flag(&interrupt_flag());
     const int32_t n_predict = arguments.completion.n_predict;
     PIE_ASSIGN(const auto live, create_session(loaded, arguments.run, n_predict));

@@ -87,7 +87,7 @@ Result<std::vector<Method>> methods_of(const EvalArguments& arguments) {
 
 Result<void> measure(const EvalArguments& arguments, std::span<const EvalRow> rows,
                      std::span<const Method> methods, Results& results) {
-    PIE_ASSIGN(const LoadedModel loaded, load_model(arguments.run));
+    PIE_ASSIGN(const RunningModel loaded, load_model(arguments.run));
     loaded.engine->set_cancel_flag(&interrupt_flag());
     const int32_t trained = loaded.model->hparams().n_ctx_train;
     const int32_t n_ctx =
@@ -134,7 +134,7 @@ Result<void> run_eval(const EvalArguments& arguments) {
 
 Result<void> run_build(const BuildArguments& arguments) {
     PIE_ASSIGN(const std::filesystem::path path, find_model(arguments.model, ""));
-    PIE_ASSIGN(const auto model, Model::load(path, {.parts = LoadParts::vocabulary}));
+    PIE_ASSIGN(const auto model, LoadedModel::load(path, {.parts = LoadParts::vocabulary}));
     PIE_ASSIGN(const SourceTree tree, read_source_tree(arguments.from));
     const Vocabulary& vocabulary = model->vocabulary();
     PIE_ASSIGN(const BuiltRows built,

@@ -128,22 +128,22 @@ std::string method_name(ReuseMethod method) {
     return found->first;
 }
 
-Result<LoadedModel> load_model(const RunFlags& flags) {
-    LoadedModel loaded;
+Result<RunningModel> load_model(const RunFlags& flags) {
+    RunningModel loaded;
     loaded.name = flags.hub.empty() ? flags.model : flags.hub;
     PIE_ASSIGN(const std::filesystem::path path, find_model(flags.model, flags.hub));
-    PIE_ASSIGN(loaded.model, Model::load(path, {.n_gpu_layers = flags.n_gpu_layers}));
+    PIE_ASSIGN(loaded.model, LoadedModel::load(path, {.n_gpu_layers = flags.n_gpu_layers}));
     PIE_ASSIGN(loaded.engine, Engine::create(*loaded.model, {.n_threads = flags.n_threads}));
     return loaded;
 }
 
-Result<std::unique_ptr<Session>> create_session(const LoadedModel& loaded, const RunFlags& flags,
-                                                int32_t n_predict) {
-    return Session::create(*loaded.engine, {.n_ctx = flags.n_ctx,
-                                            .n_predict_max = n_predict,
-                                            .type_k = cache_types.at(flags.type_k),
-                                            .type_v = cache_types.at(flags.type_v),
-                                            .layout = {}});
+Result<std::unique_ptr<LiveDocument>> create_session(const RunningModel& loaded, const RunFlags& flags,
+                                                     int32_t n_predict) {
+    return LiveDocument::create(*loaded.engine, {.n_ctx = flags.n_ctx,
+                                                 .n_predict_max = n_predict,
+                                                 .type_k = cache_types.at(flags.type_k),
+                                                 .type_v = cache_types.at(flags.type_v),
+                                                 .layout = {}});
 }
 
 } // namespace pie

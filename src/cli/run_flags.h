@@ -7,7 +7,7 @@
 #include "engine/engine.h"
 #include "model/catalogue.h"
 #include "model/model.h"
-#include "session/session.h"
+#include "session/live_document.h"
 
 #include <pie/result.h>
 
@@ -33,16 +33,16 @@ void add_reuse_flags(CLI::App& command, ReuseOptions& options);
 // As --method takes it.
 std::string method_name(ReuseMethod method);
 
-struct LoadedModel {
-    std::unique_ptr<Model> model;
+struct RunningModel {
+    std::unique_ptr<LoadedModel> model;
     std::unique_ptr<Engine> engine;
     std::string name; // as the user called it
 };
 
-Result<LoadedModel> load_model(const RunFlags& flags);
+Result<RunningModel> load_model(const RunFlags& flags);
 
 // A session whose prompts leave room for n_predict tokens.
-Result<std::unique_ptr<Session>> create_session(const LoadedModel& loaded, const RunFlags& flags,
-                                                int32_t n_predict);
+Result<std::unique_ptr<LiveDocument>> create_session(const RunningModel& loaded, const RunFlags& flags,
+                                                     int32_t n_predict);
 
 } // namespace pie

@@ -5,7 +5,7 @@
 
 #include "base/progress.h"
 #include "prompt/layout.h"
-#include "session/session.h"
+#include "session/live_document.h"
 
 #include <functional>
 #include <string>

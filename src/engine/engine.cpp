@@ -38,7 +38,7 @@ void Engine::FreePool::operator()(ggml_threadpool* pool) const {
     ggml_threadpool_free(pool);
 }
 
-Engine::Engine(const Model& model, const EngineOptions& options) : model_(model), options_(options) {
+Engine::Engine(const LoadedModel& model, const EngineOptions& options) : model_(model), options_(options) {
     if (options_.n_threads <= 0) {
         options_.n_threads = physical_core_count();
     }
@@ -46,7 +46,7 @@ Engine::Engine(const Model& model, const EngineOptions& options) : model_(model)
 
 Engine::~Engine() = default;
 
-Result<std::unique_ptr<Engine>> Engine::create(const Model& model, const EngineOptions& options) {
+Result<std::unique_ptr<Engine>> Engine::create(const LoadedModel& model, const EngineOptions& options) {
     std::unique_ptr<Engine> engine(new Engine(model, options));
     PIE_TRY(engine->start_backends());
     return engine;

@@ -47,7 +47,8 @@ struct Batch {
 class Engine {
   public:
     // Errors: internal (a device or the threads cannot be started).
-    static Result<std::unique_ptr<Engine>> create(const Model& model, const EngineOptions& options = {});
+    static Result<std::unique_ptr<Engine>> create(const LoadedModel& model,
+                                                  const EngineOptions& options = {});
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
@@ -75,7 +76,7 @@ class Engine {
 
     int32_t n_batch() const { return options_.n_batch; }
     int32_t n_threads() const { return options_.n_threads; }
-    const Model& model() const { return model_; }
+    const LoadedModel& model() const { return model_; }
     // Memory beyond weights and cache.
     size_t compute_bytes() const;
 
@@ -84,7 +85,7 @@ class Engine {
         void operator()(ggml_threadpool* pool) const;
     };
 
-    Engine(const Model& model, const EngineOptions& options);
+    Engine(const LoadedModel& model, const EngineOptions& options);
     Result<void> start_backends();
     Result<void> prepare_graph(const KvCache& cache, const BatchShape& shape);
     void fill_inputs(const KvCells& cells, const Batch& batch);
@@ -93,7 +94,7 @@ class Engine {
     Result<void> rotate_by_graph(KvCache& cache, std::span<const PendingRotation> pending);
     bool rotates_on_host(const ggml_tensor* keys) const;
 
-    const Model& model_;
+    const LoadedModel& model_;
     EngineOptions options_;
     std::unique_ptr<ggml_threadpool, FreePool> pool_;
     std::vector<ggml_backend_ptr> backends_; // the CPU last

@@ -23,7 +23,7 @@ using testing::TinyModel;
 
 // Feeds the same batches to both sides and compares the logits of every batch. Of the first batch all tokens'
 // logits are asked for, of the others those of the last token.
-void check_equal(const Model& model, const DecodeOptions& options, std::span<const int32_t> batches) {
+void check_equal(const LoadedModel& model, const DecodeOptions& options, std::span<const int32_t> batches) {
     testing::Reference reference(model, options);
     testing::Appender ours(model, options);
     int32_t n_past = 0;
@@ -73,7 +73,7 @@ std::vector<float> values_of(const ggml_tensor* tensor) {
 }
 
 // The query of a token in the first layer of a llama model, [n_head][head_dim], by the textbook.
-std::vector<double> first_query(const Model& model, TokenId token, int32_t position) {
+std::vector<double> first_query(const LoadedModel& model, TokenId token, int32_t position) {
     const Hyperparameters& hp = model.hparams();
     const auto n_embd = static_cast<size_t>(hp.n_embd);
     const std::vector<float> embeddings = values_of(model.tensor("token_embd.weight"));

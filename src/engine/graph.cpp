@@ -10,7 +10,7 @@ constexpr float expert_weight_sum_min = 6.103515625e-5F; // the smallest normal 
 
 class GraphBuilder {
   public:
-    GraphBuilder(const Model& model, const KvCache& cache, const BatchShape& shape)
+    GraphBuilder(const LoadedModel& model, const KvCache& cache, const BatchShape& shape)
         : model_(model), hp_(model.hparams()), cache_(cache), shape_(shape) {}
 
     Graph build();
@@ -33,7 +33,7 @@ class GraphBuilder {
     }
     void expand(ggml_tensor* node) { ggml_build_forward_expand(graph_.nodes, node); }
 
-    const Model& model_;
+    const LoadedModel& model_;
     const Hyperparameters& hp_;
     const KvCache& cache_;
     BatchShape shape_;
@@ -224,13 +224,13 @@ Graph GraphBuilder::build() {
 
 } // namespace
 
-size_t graph_nodes_max(const Model& model) {
+size_t graph_nodes_max(const LoadedModel& model) {
     // 64 tensors a layer cover every architecture and its observation; an expert adds a view and a sum.
     const auto per_layer = static_cast<size_t>(64 + 2 * model.hparams().n_expert_used);
     return static_cast<size_t>(model.hparams().n_layer) * per_layer + 64;
 }
 
-Graph build_graph(const Model& model, const KvCache& cache, const BatchShape& shape) {
+Graph build_graph(const LoadedModel& model, const KvCache& cache, const BatchShape& shape) {
     return GraphBuilder(model, cache, shape).build();
 }
 

@@ -49,9 +49,9 @@ struct Graph {
     ggml_tensor* attention = nullptr;
 };
 
-Graph build_graph(const Model& model, const KvCache& cache, const BatchShape& shape);
+Graph build_graph(const LoadedModel& model, const KvCache& cache, const BatchShape& shape);
 
 // An upper bound for the scheduler's tables.
-size_t graph_nodes_max(const Model& model);
+size_t graph_nodes_max(const LoadedModel& model);
 
 } // namespace pie

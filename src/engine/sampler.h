@@ -8,6 +8,7 @@
 
 #include "model/vocabulary.h"
 
+#include <pie/completion.h>
 #include <pie/result.h>
 #include <pie/types.h>
 
@@ -20,39 +21,10 @@
 
 namespace pie {
 
-enum class SamplerStage { penalties, top_k, typical_p, top_p, min_p, temperature, infill };
-
-struct SamplingOptions {
-    float temperature = 0.0F;    // 0: the likeliest of what penalties and infill leave; other stages are idle
-    int32_t top_k = 40;          // 0: all
-    float top_p = 0.95F;         // 1: all
-    float min_p = 0.05F;         // 0: all
-    float typical_p = 1.0F;      // 1: all
-    float repeat_penalty = 1.0F; // divides the logits of tokens seen lately; 1: none
-    float frequency_penalty = 0.0F; // subtracted from their logits for each time; 0: none
-    float presence_penalty = 0.0F;  // subtracted once; 0: none
-    int32_t penalty_last_n = 64;    // how many tokens are seen lately, the prompt's among them
-    uint32_t seed = 0;              // LLAMA_DEFAULT_SEED: another one each time
-    // What is not named has no effect, whatever its option says.
-    std::vector<SamplerStage> order = {SamplerStage::penalties, SamplerStage::top_k,
-                                       SamplerStage::typical_p, SamplerStage::top_p,
-                                       SamplerStage::min_p,     SamplerStage::temperature};
-};
-
 // Stages by the names of llama-server's `samplers`, its other spellings included. `dry`, `top_n_sigma` and
 // `xtc` are in its default list, so they are understood and left out: the options that would make them act do
 // not exist here. Errors: invalid_argument, which says the names there are.
 Result<std::vector<SamplerStage>> parse_sampler_order(std::span<const std::string> names);
-
-struct TokenProbability {
-    TokenId token;
-    float log_probability = 0;
-};
-
-struct TokenProbabilities {
-    TokenProbability taken;
-    std::vector<TokenProbability> likeliest; // first; at most as many as were asked for
-};
 
 class Sampler {
   public:

@@ -15,7 +15,7 @@ using testing::load_tiny_model;
 constexpr int32_t width = 64; // of the tiny model's values: two heads of 32
 
 // A cache of `n` tokens whose value rows are zero.
-std::unique_ptr<KvCache> cache_of(const Model& model, int32_t n, ggml_type type) {
+std::unique_ptr<KvCache> cache_of(const LoadedModel& model, int32_t n, ggml_type type) {
     auto cache = *KvCache::create(model, {.n_cells = 256, .type_k = type, .type_v = type});
     for (int32_t i = 0; i < n; ++i) {
         cache->cells().append(TokenId(i));

@@ -40,9 +40,9 @@ EvalRow row_of(const std::string& before, const std::string& after, const std::s
     return row;
 }
 
-std::unique_ptr<Model> load_tiny_vocabulary(const ScratchFolder& folder) {
+std::unique_ptr<LoadedModel> load_tiny_vocabulary(const ScratchFolder& folder) {
     testing::write_tiny_model({}, folder.path / "tiny.gguf");
-    return *Model::load(folder.path / "tiny.gguf", {.parts = LoadParts::vocabulary});
+    return *LoadedModel::load(folder.path / "tiny.gguf", {.parts = LoadParts::vocabulary});
 }
 
 } // namespace

@@ -38,7 +38,7 @@ const EvalRow middle_row = made_row("middle", "<PRE>def f(a):\n<SUF>\nprint(f(1)
 
 struct Bench {
     // Attention is observed in every fourth layer, so that there must be one.
-    std::unique_ptr<Model> model = load_tiny_model({.n_layer = 4});
+    std::unique_ptr<LoadedModel> model = load_tiny_model({.n_layer = 4});
     std::unique_ptr<Engine> engine = *Engine::create(*model, {.n_threads = 1});
     std::unique_ptr<RowRunner> runner;
 
@@ -62,7 +62,7 @@ struct Bench {
 using Distribution = std::vector<double>;
 
 // What a sequence that was never edited says about each token of the target.
-std::vector<Distribution> distributions(const Model& model, const std::vector<TokenId>& prompt,
+std::vector<Distribution> distributions(const LoadedModel& model, const std::vector<TokenId>& prompt,
                                         const std::vector<TokenId>& target) {
     std::vector<TokenId> tokens = prompt;
     tokens.insert(tokens.end(), target.begin(), target.end());

@@ -41,7 +41,7 @@ struct Hyperparameters {
     float embedding_scale = 1.0F; // granite's four multipliers; 1 elsewhere
     float residual_scale = 1.0F;
     float logit_scale = 1.0F; // logits are divided by it
-    RopeParams rope;          // freq_factors are filled in from the weights by Model
+    RopeParams rope;          // freq_factors are filled in from the weights by LoadedModel
 
     int32_t n_embd_kv() const { return n_head_kv * head_dim; } // elements of one token's keys in one layer
 };

@@ -108,11 +108,12 @@ Result<void> check_tensor(const std::filesystem::path& path, const std::string& 
 
 } // namespace
 
-Model::Model(std::filesystem::path path, Hyperparameters hparams, llama_model* model)
+LoadedModel::LoadedModel(std::filesystem::path path, Hyperparameters hparams, llama_model* model)
     : path_(std::move(path)), hparams_(std::move(hparams)), model_(model),
       vocabulary_(llama_model_get_vocab(model)) {}
 
-Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& path, const ModelOptions& options) {
+Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::path& path,
+                                                       const LoadOptions& options) {
     UpstreamLog& log = UpstreamLog::instance();
     log.take_first_error();
     PIE_ASSIGN(const Metadata metadata, Metadata::open(path));
@@ -131,7 +132,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& path, co
                     fmt::format("{} cannot be loaded ({}); fetch it again if it is damaged", path.string(),
                                 reason.empty() ? "no reason given" : reason));
     }
-    std::unique_ptr<Model> model(new Model(path, std::move(hparams), loaded));
+    std::unique_ptr<LoadedModel> model(new LoadedModel(path, std::move(hparams), loaded));
     if (options.parts == LoadParts::all) {
         PIE_TRY(model->collect_tensors());
         PIE_ASSIGN(model->fingerprint_, fingerprint_of(metadata));
@@ -139,7 +140,7 @@ Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& path, co
     return model;
 }
 
-Result<void> Model::collect_tensors() {
+Result<void> LoadedModel::collect_tensors() {
     for (const auto& [name, tensor] : llama_internal_get_tensor_map(model_.get())) {
         PIE_TRY(check_tensor(path_, name, *tensor));
         // Where the embedding is the output matrix too, and the output's device or the processor's kernels
@@ -164,7 +165,7 @@ Result<void> Model::collect_tensors() {
 }
 
 // libllama checks most shapes itself, but takes some of these from other metadata than our graphs.
-Result<void> Model::check_layer(int32_t layer) const {
+Result<void> LoadedModel::check_layer(int32_t layer) const {
     const int64_t n_embd_q = int64_t{hparams_.n_head} * hparams_.head_dim;
     const auto has_shape = [&](const char* name, int dimension, int64_t n) {
         const ggml_tensor* weight = layer_tensor(layer, name);
@@ -184,16 +185,16 @@ Result<void> Model::check_layer(int32_t layer) const {
     return {};
 }
 
-ggml_tensor* Model::tensor(const std::string& name) const {
+ggml_tensor* LoadedModel::tensor(const std::string& name) const {
     const auto found = tensors_.find(name);
     return found == tensors_.end() ? nullptr : found->second;
 }
 
-ggml_tensor* Model::layer_tensor(int32_t layer, const char* name) const {
+ggml_tensor* LoadedModel::layer_tensor(int32_t layer, const char* name) const {
     return tensor(fmt::format("blk.{}.{}", layer, name));
 }
 
-ggml_backend_dev_t Model::layer_device(int32_t layer) const {
+ggml_backend_dev_t LoadedModel::layer_device(int32_t layer) const {
     const ggml_tensor* weight = layer_tensor(layer, "attn_norm.weight");
     ggml_backend_dev_t device = ggml_backend_buft_get_device(ggml_backend_buffer_get_type(weight->buffer));
     return device != nullptr ? device : ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);

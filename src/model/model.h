@@ -24,16 +24,16 @@ namespace pie {
 
 enum class LoadParts { all, vocabulary };
 
-struct ModelOptions {
+struct LoadOptions {
     int32_t n_gpu_layers = 0; // the last so many layers go to GPUs, as far as there are any
     LoadParts parts = LoadParts::all;
 };
 
-class Model {
+class LoadedModel {
   public:
     // Errors: not_found, io, corrupt (damaged or cut off), unsupported.
-    static Result<std::unique_ptr<Model>> load(const std::filesystem::path& path,
-                                               const ModelOptions& options = {});
+    static Result<std::unique_ptr<LoadedModel>> load(const std::filesystem::path& path,
+                                                     const LoadOptions& options = {});
 
     const Hyperparameters& hparams() const { return hparams_; }
     const Vocabulary& vocabulary() const { return vocabulary_; }
@@ -58,7 +58,7 @@ class Model {
         void operator()(llama_model* model) const { llama_model_free(model); }
     };
 
-    Model(std::filesystem::path path, Hyperparameters hparams, llama_model* model);
+    LoadedModel(std::filesystem::path path, Hyperparameters hparams, llama_model* model);
     Result<void> collect_tensors();
     Result<void> check_layer(int32_t layer) const;
 

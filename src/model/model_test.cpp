@@ -42,15 +42,15 @@ std::string read_bytes(const std::filesystem::path& path) {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-std::unique_ptr<Model> load_good(const TinyModel& description) {
+std::unique_ptr<LoadedModel> load_good(const TinyModel& description) {
     Files files;
-    auto model = Model::load(files.write(description));
+    auto model = LoadedModel::load(files.write(description));
     REQUIRE_MESSAGE(model.has_value(), model.error().message);
     return *std::move(model);
 }
 
 void check_refused(const std::filesystem::path& path, ErrorCode code, const std::string& words) {
-    const auto model = Model::load(path);
+    const auto model = LoadedModel::load(path);
     REQUIRE_FALSE(model.has_value());
     CAPTURE(model.error().message);
     CHECK(model.error().code == code);
@@ -152,7 +152,7 @@ TEST_CASE("an embedding that is the output matrix too keeps rows to look up") {
 TEST_CASE("a vocabulary turns text to tokens and back, and knows its markers") {
     Files files;
     const auto path = files.write(TinyModel{});
-    const auto model = Model::load(path, {.parts = LoadParts::vocabulary});
+    const auto model = LoadedModel::load(path, {.parts = LoadParts::vocabulary});
     REQUIRE(model.has_value());
     const Vocabulary& vocabulary = (*model)->vocabulary();
     CHECK(vocabulary.size() == testing::tiny_vocabulary_size);
@@ -216,7 +216,7 @@ TEST_CASE("a file cut off anywhere is refused") {
         CAPTURE(cut);
         check_refused(files.write(whole.substr(0, cut)), ErrorCode::corrupt, "again");
     }
-    CHECK(Model::load(files.write(whole)).has_value());
+    CHECK(LoadedModel::load(files.write(whole)).has_value());
 }
 
 TEST_CASE("an unsupported architecture is refused with the list of those supported") {

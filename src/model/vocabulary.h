@@ -1,7 +1,7 @@
 #pragma once
 
-// The tokens of one model: text to tokens and back, and the markers that layouts need. A view on the loaded
-// Model, which owns it. Immutable: any thread may call.
+// The tokens of one model: text to tokens and back, and the markers that layouts need. A view on the
+// LoadedModel, which owns it. Immutable: any thread may call.
 
 #include <pie/result.h>
 #include <pie/types.h>

@@ -29,7 +29,7 @@ class TestVocabulary {
     Vocabulary vocabulary_;
 };
 
-// Null where the file is missing. `name` as in ggml-vocab-<name>.gguf. Loaded without the Model, which
+// Null where the file is missing. `name` as in ggml-vocab-<name>.gguf. Loaded without the LoadedModel, which
 // refuses kinds of tokenisers that no supported model has; the code under test must be right for them too.
 inline std::unique_ptr<TestVocabulary> load_vocabulary(const std::string& name) {
     const std::string path = std::string(PIE_VOCABULARIES) + "/ggml-vocab-" + name + ".gguf";

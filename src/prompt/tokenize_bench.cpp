@@ -70,11 +70,11 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "There is no source file to tokenise in %s.\n", PIE_LLAMA_SOURCES);
         return 1;
     }
-    std::vector<std::unique_ptr<pie::Model>> models;
+    std::vector<std::unique_ptr<pie::LoadedModel>> models;
     for (const char* name : {"qwen2", "starcoder", "llama-bpe", "llama-spm", "deepseek-coder"}) {
         const fs::path path =
             fs::path(PIE_LLAMA_SOURCES) / "models" / ("ggml-vocab-" + std::string(name) + ".gguf");
-        auto model = pie::Model::load(path, {.parts = pie::LoadParts::vocabulary});
+        auto model = pie::LoadedModel::load(path, {.parts = pie::LoadParts::vocabulary});
         if (!model) {
             std::fprintf(stderr, "%s\n", model.error().message.c_str());
             continue;

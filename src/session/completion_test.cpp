@@ -21,7 +21,7 @@ const TinyModel small{.n_embd = 64, .n_head = 2, .n_head_kv = 1, .n_ff = 64};
 
 // In f32, so that batches of different sizes differ by as little as can be.
 struct Live {
-    std::unique_ptr<Model> model;
+    std::unique_ptr<LoadedModel> model;
     std::unique_ptr<KvCache> cache;
     std::unique_ptr<Engine> engine;
     LiveSequence sequence;

@@ -31,7 +31,7 @@ double lead_of(const TokenProbabilities& probabilities) {
 TEST_CASE("Qwen2.5-Coder 0.5B writes with drafts what it writes without") {
     const auto path = resolve_model("qwen2.5-coder-0.5b");
     REQUIRE_MESSAGE(path.has_value(), "run: pie model pull qwen2.5-coder-0.5b");
-    const auto model = Model::load(*path).value();
+    const auto model = LoadedModel::load(*path).value();
     const auto cache = KvCache::create(*model, {.n_cells = 2048}).value();
     const auto engine = Engine::create(*model).value();
     LiveSequence sequence(*engine, *cache);

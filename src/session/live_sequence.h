@@ -4,7 +4,7 @@
 // takes the sequence wanted and spends a batch on what is new; extend() appends tokens and gives their
 // logits.
 //
-// Owned by a Session. Thread rule: the model thread alone.
+// Owned by a LiveDocument. Thread rule: the model thread alone.
 
 #include "cache/kv_cache.h"
 #include "engine/engine.h"

@@ -30,7 +30,7 @@ struct Live {
     std::unique_ptr<Engine> engine;
     LiveSequence sequence;
 
-    explicit Live(const Model& model, int32_t n_batch = 512, int32_t n_cells = 512)
+    explicit Live(const LoadedModel& model, int32_t n_batch = 512, int32_t n_cells = 512)
         : cache(*KvCache::create(model, {.n_cells = n_cells})),
           engine(*Engine::create(model, {.n_threads = 1, .n_batch = n_batch})), sequence(*engine, *cache) {}
 
@@ -48,7 +48,8 @@ struct Live {
 };
 
 // A full recompute of its own.
-std::vector<float> recompute(const Model& model, std::span<const TokenId> wanted, int32_t n_batch = 512) {
+std::vector<float> recompute(const LoadedModel& model, std::span<const TokenId> wanted,
+                             int32_t n_batch = 512) {
     Live live(model, n_batch);
     live.update(wanted, full);
     return live.logits();
@@ -71,7 +72,7 @@ struct Errors {
 // Cells lie in another order than in a recompute, and batches have other sizes, so sums round differently:
 // equal to the bit is not to be had. On these models the noise is 4e-4 to 8e-4 of the logits; a seam to the
 // end stays at a quarter of it, and moved keys in one layer at three quarters.
-Errors run_scripts(const Model& model, const ReuseOptions& options) {
+Errors run_scripts(const LoadedModel& model, const ReuseOptions& options) {
     Errors errors;
     for (uint32_t seed = 1; seed <= 3; ++seed) {
         CAPTURE(seed);

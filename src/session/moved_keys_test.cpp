@@ -81,13 +81,13 @@ struct Setup {
     std::unique_ptr<KvCache> cache;
     std::unique_ptr<Engine> engine;
 
-    Setup(const Model& model, ggml_type type, RotationPath path) {
+    Setup(const LoadedModel& model, ggml_type type, RotationPath path) {
         cache = *KvCache::create(model, {.n_cells = 256, .type_k = type, .type_v = type});
         engine = *Engine::create(model, {.n_threads = 1, .n_batch = 1, .rotation = path});
     }
 };
 
-void run_script(const Model& model, ggml_type type, RotationPath path, uint32_t seed) {
+void run_script(const LoadedModel& model, ggml_type type, RotationPath path, uint32_t seed) {
     std::mt19937 random(seed);
     Setup setup(model, type, path);
     LiveSequence sequence(*setup.engine, *setup.cache);

@@ -104,7 +104,7 @@ class SnapshotBench {
 Result<void> run(const fs::path& model_path, const fs::path& text_path, const fs::path& folder,
                  ggml_type type) {
     const auto start = Clock::now();
-    PIE_ASSIGN(const auto model, Model::load(model_path));
+    PIE_ASSIGN(const auto model, LoadedModel::load(model_path));
     fmt::print("loading       {:8.0f} ms\n", milliseconds_since(start));
     PIE_ASSIGN(const auto engine, Engine::create(*model));
     std::ostringstream text;

@@ -5,6 +5,8 @@
 //
 // Thread rule: one thread at a time; one rule serves one completion.
 
+#include <pie/completion.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -12,27 +14,6 @@
 #include <vector>
 
 namespace pie {
-
-enum class FinishReason {
-    end_of_text, // the model said that it is done
-    length,      // n_predict tokens
-    context,     // no cell was left
-    stopped,     // the receiver of the text said so
-    stop_string, // one of them was written
-    indentation, // a line was indented too little
-    time_limit,
-};
-
-struct StopOptions {
-    // The text ends before the first of them. Empty ones are ignored.
-    std::vector<std::string> strings = {};
-    // The text ends where a line, other than the first, has fewer than n_indent spaces and tabs before
-    // something else; an empty line counts. What space it has stays. 0: off.
-    int32_t n_indent = 0;
-    // From the first token on; it takes effect with a token that writes a line break, so that the last line
-    // is whole. 0: none.
-    double predict_milliseconds_max = 0;
-};
 
 class StopRule {
   public:

@@ -66,7 +66,7 @@ void keep_folder_within(const fs::path& folder, uint64_t size_bytes_max, const f
 
 } // namespace
 
-Result<Session*> SessionStore::acquire(std::string_view id) {
+Result<LiveDocument*> DocumentStore::acquire(std::string_view id) {
     const auto found = std::ranges::find(entries_, id, &Entry::id);
     if (found != entries_.end()) {
         entries_.splice(entries_.begin(), entries_, found);
@@ -85,7 +85,7 @@ Result<Session*> SessionStore::acquire(std::string_view id) {
     return entry.session.get();
 }
 
-Result<void> SessionStore::restore(const Entry& entry) const {
+Result<void> DocumentStore::restore(const Entry& entry) const {
     if (options_.folder.empty()) {
         return {};
     }
@@ -95,7 +95,7 @@ Result<void> SessionStore::restore(const Entry& entry) const {
     return {};
 }
 
-Result<void> SessionStore::save(const Entry& entry) const {
+Result<void> DocumentStore::save(const Entry& entry) const {
     if (options_.folder.empty()) {
         return {};
     }
@@ -107,7 +107,7 @@ Result<void> SessionStore::save(const Entry& entry) const {
     return {};
 }
 
-void SessionStore::drop_oldest() {
+void DocumentStore::drop_oldest() {
     const Entry& entry = entries_.back();
     if (auto saved = save(entry); !saved) {
         tell(entry.id, saved.error());
@@ -115,7 +115,7 @@ void SessionStore::drop_oldest() {
     entries_.pop_back();
 }
 
-Result<void> SessionStore::save_all() {
+Result<void> DocumentStore::save_all() {
     Result<void> first_error;
     for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
         if (auto saved = save(*entry); !saved && first_error) {
@@ -125,7 +125,7 @@ Result<void> SessionStore::save_all() {
     return first_error;
 }
 
-size_t SessionStore::ram_bytes() const {
+size_t DocumentStore::ram_bytes() const {
     size_t bytes = 0;
     for (const Entry& entry : entries_) {
         bytes += entry.session->cache().bytes();
@@ -134,7 +134,7 @@ size_t SessionStore::ram_bytes() const {
 }
 
 // Ids may be paths or anything else, and the same id under two models is two documents.
-fs::path SessionStore::path_of(const Entry& entry) const {
+fs::path DocumentStore::path_of(const Entry& entry) const {
     Sha256 digest;
     digest.update(entry.session->sequence().engine().model().fingerprint());
     digest.update(entry.id);
@@ -143,7 +143,7 @@ fs::path SessionStore::path_of(const Entry& entry) const {
     return path;
 }
 
-void SessionStore::tell(std::string_view id, const Error& error) const {
+void DocumentStore::tell(std::string_view id, const Error& error) const {
     if (options_.on_trouble) {
         options_.on_trouble(id, error);
     }

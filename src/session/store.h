@@ -8,7 +8,7 @@
 //
 // Thread rule: the model thread alone. Outlived by the Engine that the sessions use.
 
-#include "session/session.h"
+#include "session/live_document.h"
 
 #include <pie/result.h>
 
@@ -23,7 +23,7 @@
 
 namespace pie {
 
-struct SessionStoreOptions {
+struct DocumentStoreOptions {
     size_t ram_bytes_max = 0;               // of all caches together; the session in use may exceed it alone
     std::filesystem::path folder = {};      // of the snapshots; empty: a dropped document is forgotten
     uint64_t folder_bytes_max = 8000000000; // the oldest snapshots give way to new ones
@@ -31,17 +31,17 @@ struct SessionStoreOptions {
     std::function<void(std::string_view id, const Error& error)> on_trouble = {};
 };
 
-class SessionStore {
+class DocumentStore {
   public:
-    using Factory = std::function<Result<std::unique_ptr<Session>>()>;
+    using Factory = std::function<Result<std::unique_ptr<LiveDocument>>()>;
 
     // `make` gives sessions of one model that are alike.
-    SessionStore(SessionStoreOptions options, Factory make)
+    DocumentStore(DocumentStoreOptions options, Factory make)
         : options_(std::move(options)), make_(std::move(make)) {}
 
     // The session of a document: as it was left, where memory or a snapshot holds it, else an empty one. It
     // stays until the next call, which may drop it. Errors: those of `make`; nothing is dropped then.
-    Result<Session*> acquire(std::string_view id);
+    Result<LiveDocument*> acquire(std::string_view id);
 
     // Writes snapshots of all documents in memory, the one that was used last at the end. Tries all of them,
     // and tells the first error. Does nothing without a folder.
@@ -53,7 +53,7 @@ class SessionStore {
   private:
     struct Entry {
         std::string id;
-        std::unique_ptr<Session> session;
+        std::unique_ptr<LiveDocument> session;
     };
 
     Result<void> restore(const Entry& entry) const;
@@ -62,7 +62,7 @@ class SessionStore {
     std::filesystem::path path_of(const Entry& entry) const;
     void tell(std::string_view id, const Error& error) const;
 
-    SessionStoreOptions options_;
+    DocumentStoreOptions options_;
     Factory make_;
     std::list<Entry> entries_; // the one that was used last is the first
 };

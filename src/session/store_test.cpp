@@ -20,7 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const SessionOptions session_options{.n_ctx = 256, .n_predict_max = 8};
+const LiveDocumentOptions session_options{.n_ctx = 256, .n_predict_max = 8};
 
 std::vector<float> copy_of(std::span<const float> values) {
     return {values.begin(), values.end()};
@@ -35,7 +35,7 @@ struct Held {
     bool operator==(const Held&) const = default;
 };
 
-Held held_by(const Session& session) {
+Held held_by(const LiveDocument& session) {
     return {.tokens = session.cache().cells().cached_tokens(),
             .logits = copy_of(session.sequence().logits()),
             .n_exact = session.sequence().n_exact()};
@@ -44,26 +44,28 @@ Held held_by(const Session& session) {
 struct Stored {
     ScratchFolder scratch;
     fs::path folder = scratch.path / "snapshots" / "of sessions";
-    std::unique_ptr<Model> model =
+    std::unique_ptr<LoadedModel> model =
         testing::load_tiny_model({.n_embd = 64, .n_head = 2, .n_head_kv = 1, .n_ff = 64});
     std::unique_ptr<Engine> engine = *Engine::create(*model, {.n_threads = 1});
     size_t session_bytes = new_session().value()->cache().bytes();
     std::vector<std::pair<std::string, Error>> troubles;
 
-    Result<std::unique_ptr<Session>> new_session() const { return Session::create(*engine, session_options); }
+    Result<std::unique_ptr<LiveDocument>> new_session() const {
+        return LiveDocument::create(*engine, session_options);
+    }
 
     // Room for some sessions and a bit.
-    SessionStoreOptions options(size_t n_sessions) {
+    DocumentStoreOptions options(size_t n_sessions) {
         return {.ram_bytes_max = n_sessions * session_bytes + session_bytes / 2,
                 .folder = folder,
                 .on_trouble = [this](std::string_view id, const Error& error) {
                     troubles.emplace_back(id, error);
                 }};
     }
-    SessionStore open(const SessionStoreOptions& options) {
+    DocumentStore open(const DocumentStoreOptions& options) {
         return {options, [this] { return new_session(); }};
     }
-    SessionStore open(size_t n_sessions) { return open(options(n_sessions)); }
+    DocumentStore open(size_t n_sessions) { return open(options(n_sessions)); }
 
     std::vector<fs::path> files() const {
         std::vector<fs::path> files;
@@ -74,12 +76,12 @@ struct Stored {
     }
 };
 
-void update(Session& session, const std::string& text) {
+void update(LiveDocument& session, const std::string& text) {
     const auto report = session.update(text, ByteOffset(text.size() / 2));
     REQUIRE_MESSAGE(report.has_value(), report.error().message);
 }
 
-Session& acquire(SessionStore& store, std::string_view id) {
+LiveDocument& acquire(DocumentStore& store, std::string_view id) {
     const auto session = store.acquire(id);
     REQUIRE_MESSAGE(session.has_value(), session.error().message);
     return **session;
@@ -124,12 +126,12 @@ class NaiveStore {
 
 void run_script(uint32_t seed, Stored& stored, size_t n_in_memory, bool remembers) {
     std::mt19937 random(seed);
-    SessionStoreOptions options = stored.options(n_in_memory);
+    DocumentStoreOptions options = stored.options(n_in_memory);
     if (!remembers) {
         options.folder.clear();
     }
-    const SessionStore* opened = nullptr;
-    SessionStore store(options, [&] {
+    const DocumentStore* opened = nullptr;
+    DocumentStore store(options, [&] {
         CHECK(opened->ram_bytes() <= options.ram_bytes_max); // so with the new one, it is one more at most
         return stored.new_session();
     });
@@ -139,7 +141,7 @@ void run_script(uint32_t seed, Stored& stored, size_t n_in_memory, bool remember
     for (int step = 0; step < 40; ++step) {
         CAPTURE(step);
         const std::string id = "/a/" + std::to_string(random() % 5);
-        Session& session = acquire(store, id);
+        LiveDocument& session = acquire(store, id);
         CHECK(held_by(session) == naive.acquire(id));
         CHECK(store.n_sessions() == naive.n_sessions());
         CHECK(store.ram_bytes() == naive.n_sessions() * stored.session_bytes);
@@ -171,8 +173,8 @@ TEST_CASE("a session that was restored computes the same bits as one that never 
     Stored stored;
     std::mt19937 random(1);
     std::string text(120, 'a');
-    SessionStore stayed = stored.open(1);
-    Session& original = acquire(stayed, "a");
+    DocumentStore stayed = stored.open(1);
+    LiveDocument& original = acquire(stayed, "a");
     for (int i = 0; i < 6; ++i) {
         update(original, text);
         edit(random, text);
@@ -180,12 +182,12 @@ TEST_CASE("a session that was restored computes the same bits as one that never 
     for (int round = 0; round < 5; ++round) {
         CAPTURE(round);
         REQUIRE(stayed.save_all());
-        SessionStore came_back = stored.open(1);
-        Session& restored = acquire(came_back, "a");
+        DocumentStore came_back = stored.open(1);
+        LiveDocument& restored = acquire(came_back, "a");
         CHECK(held_by(restored) == held_by(original));
         for (int i = 0; i < 3; ++i) {
             edit(random, text);
-            for (Session* session : {&original, &restored}) {
+            for (LiveDocument* session : {&original, &restored}) {
                 update(*session, text);
                 const std::vector<float> logits = copy_of(session->sequence().logits());
                 REQUIRE(session->sequence().extend(testing::random_tokens(3, 1), Observe::yes));
@@ -206,15 +208,15 @@ TEST_CASE("a session that was restored computes the same bits as one that never 
 TEST_CASE("a snapshot that is refused is told, and the document starts anew") {
     Stored stored;
     {
-        SessionStore store = stored.open(1);
+        DocumentStore store = stored.open(1);
         update(acquire(store, "a"), "some text that is long enough");
         REQUIRE(store.save_all());
     }
     REQUIRE(stored.files().size() == 1);
     const fs::path file = stored.files()[0];
     fs::resize_file(file, fs::file_size(file) / 2);
-    SessionStore store = stored.open(1);
-    Session& session = acquire(store, "a");
+    DocumentStore store = stored.open(1);
+    LiveDocument& session = acquire(store, "a");
     REQUIRE(stored.troubles.size() == 1);
     CHECK(stored.troubles[0].first == "a");
     CHECK(stored.troubles[0].second.code == ErrorCode::corrupt);
@@ -227,7 +229,7 @@ TEST_CASE("a snapshot that is refused is told, and the document starts anew") {
 
 TEST_CASE("a full disk is told, and costs the documents that are dropped") {
     Stored stored;
-    SessionStore store = stored.open(1);
+    DocumentStore store = stored.open(1);
     update(acquire(store, "a"), "some text that is long enough");
     {
         const FileSizeLimit limit(1000);
@@ -246,7 +248,7 @@ TEST_CASE("a full disk is told, and costs the documents that are dropped") {
 TEST_CASE("without a session from the factory everything stays") {
     Stored stored;
     bool fails = false;
-    SessionStore store(stored.options(1), [&]() -> Result<std::unique_ptr<Session>> {
+    DocumentStore store(stored.options(1), [&]() -> Result<std::unique_ptr<LiveDocument>> {
         return fails ? fail(ErrorCode::too_large, "no memory") : stored.new_session();
     });
     update(acquire(store, "a"), "some text that is long enough");
@@ -260,9 +262,9 @@ TEST_CASE("without a session from the factory everything stays") {
 
 TEST_CASE("a budget below one session still serves one at a time") {
     Stored stored;
-    SessionStore store = stored.open(0);
+    DocumentStore store = stored.open(0);
     for (const char* id : {"a", "b", "a"}) {
-        Session& session = acquire(store, id);
+        LiveDocument& session = acquire(store, id);
         CHECK(store.n_sessions() == 1);
         update(session, std::string("some text that is long enough") + id);
     }
@@ -276,10 +278,10 @@ TEST_CASE("the same document under another model is another document") {
         testing::load_tiny_model({.n_embd = 64, .n_head = 2, .n_head_kv = 1, .n_ff = 64, .seed = 2});
     other.engine = *Engine::create(*other.model, {.n_threads = 1});
     other.folder = stored.folder;
-    SessionStore store = stored.open(1);
+    DocumentStore store = stored.open(1);
     update(acquire(store, "a"), "some text that is long enough");
     REQUIRE(store.save_all());
-    SessionStore other_store = other.open(1);
+    DocumentStore other_store = other.open(1);
     CHECK(acquire(other_store, "a").sequence().n_tokens() == 0);
     CHECK(other.troubles.empty());
     REQUIRE(other_store.save_all());
@@ -288,9 +290,9 @@ TEST_CASE("the same document under another model is another document") {
 
 TEST_CASE("old snapshots give way to new ones, and unfinished files of killed processes go") {
     Stored stored;
-    SessionStoreOptions options = stored.options(0);
+    DocumentStoreOptions options = stored.options(0);
     const auto save = [&](const std::string& id) {
-        SessionStore store = stored.open(options);
+        DocumentStore store = stored.open(options);
         update(acquire(store, id), "some text that is long enough");
         REQUIRE(store.save_all());
     };
@@ -323,7 +325,7 @@ TEST_CASE("old snapshots give way to new ones, and unfinished files of killed pr
     options.folder_bytes_max = 1;
     save("d"); // alone is too large, and stays
     CHECK(stored.files().size() == 3);
-    SessionStore store = stored.open(options);
+    DocumentStore store = stored.open(options);
     CHECK(acquire(store, "d").sequence().n_tokens() > 0);
 }
 

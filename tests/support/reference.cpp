@@ -13,11 +13,11 @@
 
 namespace pie::testing {
 
-std::unique_ptr<Model> load_tiny_model(const TinyModel& description) {
+std::unique_ptr<LoadedModel> load_tiny_model(const TinyModel& description) {
     const TemporaryFolder folder;
     const auto path = folder.path() / "tiny.gguf";
     write_tiny_model(description, path);
-    auto model = Model::load(path);
+    auto model = LoadedModel::load(path);
     PIE_CHECK(model.has_value(), model.error().message.c_str());
     return *std::move(model);
 }
@@ -30,7 +30,8 @@ std::vector<TokenId> random_tokens(int32_t n, uint32_t seed) {
     return tokens;
 }
 
-Reference::Reference(const Model& model, const DecodeOptions& options) : n_vocab_(model.vocabulary().size()) {
+Reference::Reference(const LoadedModel& model, const DecodeOptions& options)
+    : n_vocab_(model.vocabulary().size()) {
     // libllama turns quantised caches by a Hadamard matrix, which an engine that rotates stored keys cannot
     // do.
     setenv("LLAMA_ATTN_ROT_DISABLE", "1", 1);
@@ -72,7 +73,7 @@ std::vector<float> Reference::decode(std::span<const TokenId> tokens, std::span<
     return logits;
 }
 
-Appender::Appender(const Model& model, const DecodeOptions& options) {
+Appender::Appender(const LoadedModel& model, const DecodeOptions& options) {
     auto cache = KvCache::create(
         model, {.n_cells = options.n_cells, .type_k = options.type_k, .type_v = options.type_v});
     PIE_CHECK(cache.has_value(), cache.error().message.c_str());

@@ -23,7 +23,7 @@
 namespace pie::testing {
 
 // Writes and loads it; ends the program where that fails.
-std::unique_ptr<Model> load_tiny_model(const TinyModel& description);
+std::unique_ptr<LoadedModel> load_tiny_model(const TinyModel& description);
 
 std::vector<TokenId> random_tokens(int32_t n, uint32_t seed);
 
@@ -39,7 +39,7 @@ struct DecodeOptions {
 class Reference {
   public:
     // Ends the program where libllama cannot make the context.
-    Reference(const Model& model, const DecodeOptions& options);
+    Reference(const LoadedModel& model, const DecodeOptions& options);
 
     // Appends tokens as one batch; logits [outputs.size()][n_vocab] of the tokens with these indices,
     // ascending.
@@ -59,7 +59,7 @@ class Reference {
 class Appender {
   public:
     // Ends the program where the engine cannot be made.
-    Appender(const Model& model, const DecodeOptions& options);
+    Appender(const LoadedModel& model, const DecodeOptions& options);
 
     std::vector<float> decode(std::span<const TokenId> tokens, std::span<const int32_t> outputs);
 

@@ -1,6 +1,6 @@
 // A live document on a tiny model: what idle time makes of it.
 
-#include "session/session.h"
+#include "session/live_document.h"
 #include "support/reference.h"
 #include "support/tiny_model.h"
 
@@ -13,9 +13,9 @@ namespace pie {
 namespace {
 
 struct Editor {
-    std::unique_ptr<Model> model = testing::load_tiny_model({.architecture = "qwen2"});
+    std::unique_ptr<LoadedModel> model = testing::load_tiny_model({.architecture = "qwen2"});
     std::unique_ptr<Engine> engine = *Engine::create(*model, {.n_threads = 1});
-    std::unique_ptr<Session> session = *Session::create(*engine, {.n_ctx = 1024});
+    std::unique_ptr<LiveDocument> session = *LiveDocument::create(*engine, {.n_ctx = 1024});
     std::string text;
 
     Editor() {
@@ -31,7 +31,7 @@ struct Editor {
 };
 
 std::vector<float> recompute(const Editor& editor) {
-    const auto fresh = *Session::create(*editor.engine, {.n_ctx = 1024});
+    const auto fresh = *LiveDocument::create(*editor.engine, {.n_ctx = 1024});
     REQUIRE(fresh->update(editor.text, ByteOffset(editor.text.size() / 2)).has_value());
     return {fresh->sequence().logits().begin(), fresh->sequence().logits().end()};
 }

@@ -1,4 +1,4 @@
-#include "session/session.h"
+#include "session/live_document.h"
 
 #include <fmt/format.h>
 
@@ -17,7 +17,7 @@ constexpr int32_t slice_tokens_max = n_spare_cells;
 constexpr int32_t idle_repair_tokens = 64;
 constexpr int32_t n_prompt_min = 32;
 
-Result<int32_t> context_size(const Model& model, const SessionOptions& options) {
+Result<int32_t> context_size(const LoadedModel& model, const LiveDocumentOptions& options) {
     const int32_t trained = model.hparams().n_ctx_train;
     if (options.n_ctx > trained) {
         return fail(
@@ -41,13 +41,14 @@ Result<int32_t> context_size(const Model& model, const SessionOptions& options) 
 
 } // namespace
 
-Session::Session(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
-                 const SessionOptions& options)
+LiveDocument::LiveDocument(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
+                           const LiveDocumentOptions& options)
     : options_(options), cache_(std::move(cache)), sequence_(engine, *cache_), layout_(std::move(layout)),
       fitter_(layout_), slice_tokens_(slice_tokens_max) {}
 
-Result<std::unique_ptr<Session>> Session::create(Engine& engine, const SessionOptions& options) {
-    SessionOptions settled = options;
+Result<std::unique_ptr<LiveDocument>> LiveDocument::create(Engine& engine,
+                                                           const LiveDocumentOptions& options) {
+    LiveDocumentOptions settled = options;
     PIE_ASSIGN(settled.n_ctx, context_size(engine.model(), options));
     const Vocabulary& vocabulary = engine.model().vocabulary();
     PIE_ASSIGN(PromptLayout layout,
@@ -56,11 +57,12 @@ Result<std::unique_ptr<Session>> Session::create(Engine& engine, const SessionOp
                                                             .type_k = options.type_k,
                                                             .type_v = options.type_v}));
     PIE_TRY(engine.reserve(*cache));
-    return std::unique_ptr<Session>(new Session(engine, std::move(cache), std::move(layout), settled));
+    return std::unique_ptr<LiveDocument>(
+        new LiveDocument(engine, std::move(cache), std::move(layout), settled));
 }
 
-Result<UpdateReport> Session::update(std::string_view text, ByteOffset cursor, const ReuseOptions& reuse,
-                                     const std::function<void(int32_t, int32_t)>& progress) {
+Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset cursor, const ReuseOptions& reuse,
+                                          const std::function<void(int32_t, int32_t)>& progress) {
     const auto start = std::chrono::steady_clock::now();
     const auto budget = static_cast<size_t>(options_.n_ctx - options_.n_predict_max);
     PIE_ASSIGN(const PromptWindow window, fitter_.fit(text, cursor, budget));
@@ -78,7 +80,7 @@ Result<UpdateReport> Session::update(std::string_view text, ByteOffset cursor, c
     return report;
 }
 
-Result<int32_t> Session::heal() {
+Result<int32_t> LiveDocument::heal() {
     if (!repaired_) {
         PIE_ASSIGN(const int32_t n_repaired, sequence_.repair(idle_repair_tokens));
         repaired_ = true;
@@ -92,7 +94,7 @@ Result<int32_t> Session::heal() {
     return healed;
 }
 
-Result<Completion> Session::complete(CompletionOptions options, const TextReceiver& receive) {
+Result<Completion> LiveDocument::complete(CompletionOptions options, const TextReceiver& receive) {
     options.n_predict = std::min(options.n_predict, options_.n_predict_max);
     return pie::complete(sequence_, options, receive);
 }

@@ -24,7 +24,7 @@
 
 namespace pie {
 
-struct SessionOptions {
+struct LiveDocumentOptions {
     int32_t n_ctx = 0;           // tokens; 0: what the model was trained for, but 8,192 at most
     int32_t n_predict_max = 256; // room in the context that prompts leave for a completion
     ggml_type type_k = GGML_TYPE_F16;
@@ -38,11 +38,12 @@ struct LinesCut {
     size_t at_end = 0;
 };
 
-class Session {
+class LiveDocument {
   public:
     // Errors: those of KvCache::create, Engine::reserve and PromptLayout::create; invalid_argument (a context
     // too small for a prompt, or larger than the model's).
-    static Result<std::unique_ptr<Session>> create(Engine& engine, const SessionOptions& options = {});
+    static Result<std::unique_ptr<LiveDocument>> create(Engine& engine,
+                                                        const LiveDocumentOptions& options = {});
 
     // `text` is valid UTF-8, `cursor` inside it, not inside a character. Afterwards the logits are those of
     // the token at the cursor. Errors: those of LiveSequence::update.
@@ -71,10 +72,10 @@ class Session {
     KvCache& cache() { return *cache_; }
 
   private:
-    Session(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
-            const SessionOptions& options);
+    LiveDocument(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
+                 const LiveDocumentOptions& options);
 
-    SessionOptions options_;
+    LiveDocumentOptions options_;
     std::unique_ptr<KvCache> cache_;
     LiveSequence sequence_;
     PromptLayout layout_;

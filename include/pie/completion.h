@@ -1,0 +1,99 @@
+#pragma once
+
+// What a completion is asked for, and what it is.
+
+#include <pie/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pie {
+
+enum class SamplerStage { penalties, top_k, typical_p, top_p, min_p, temperature, infill };
+
+inline constexpr uint32_t random_seed = std::numeric_limits<uint32_t>::max();
+
+struct SamplingOptions {
+    float temperature = 0.0F;    // 0: the likeliest of what penalties and infill leave; other stages are idle
+    int32_t top_k = 40;          // 0: all
+    float top_p = 0.95F;         // 1: all
+    float min_p = 0.05F;         // 0: all
+    float typical_p = 1.0F;      // 1: all
+    float repeat_penalty = 1.0F; // divides the logits of tokens seen lately; 1: none
+    float frequency_penalty = 0.0F; // subtracted from their logits for each time; 0: none
+    float presence_penalty = 0.0F;  // subtracted once; 0: none
+    int32_t penalty_last_n = 64;    // how many tokens are seen lately, the prompt's among them
+    uint32_t seed = 0;              // random_seed: another one each time
+    // What is not named has no effect, whatever its option says.
+    std::vector<SamplerStage> order = {SamplerStage::penalties, SamplerStage::top_k,
+                                       SamplerStage::typical_p, SamplerStage::top_p,
+                                       SamplerStage::min_p,     SamplerStage::temperature};
+};
+
+struct StopOptions {
+    // The text ends before the first of them. Empty ones are ignored.
+    std::vector<std::string> strings = {};
+    // The text ends where a line, other than the first, has fewer than n_indent spaces and tabs before
+    // something else; an empty line counts. What space it has stays. 0: off.
+    int32_t n_indent = 0;
+    // From the first token on; it takes effect with a token that writes a line break, so that the last line
+    // is whole. 0: none.
+    double predict_milliseconds_max = 0;
+};
+
+enum class FinishReason {
+    end_of_text, // the model said that it is done
+    length,      // n_predict tokens
+    context,     // no cell was left
+    stopped,     // the receiver of the text said so
+    stop_string, // one of them was written
+    indentation, // a line was indented too little
+    time_limit,
+};
+
+// Probabilities by the logits as the model gave them, or of what the samplers left to draw from.
+enum class ProbabilityKind { before_sampling, after_sampling };
+
+struct TokenProbability {
+    TokenId token;
+    float log_probability = 0;
+};
+
+struct TokenProbabilities {
+    TokenProbability taken;
+    std::vector<TokenProbability> likeliest; // first; at most as many as were asked for
+};
+
+struct CompletionOptions {
+    int32_t n_predict = 64; // most tokens
+    SamplingOptions sampling = {};
+    StopOptions stop = {};
+    int32_t n_probs = 0; // tokens whose probabilities are told, at each place
+    ProbabilityKind probabilities = ProbabilityKind::before_sampling;
+    // Most tokens to draft from the sequence itself and check in one batch; 0: none. Only at temperature 0,
+    // where the completion stays what it is without, as far as batches of several sizes round alike.
+    int32_t draft_max = 15;
+};
+
+enum class StreamControl { go_on, stop };
+
+// Receives the text as it comes, in pieces that are valid UTF-8. What may be the beginning of a stop string
+// comes when it is known not to be.
+using TextReceiver = std::function<StreamControl(std::string_view)>;
+
+struct Completion {
+    std::string text;            // valid UTF-8; a character that the last token left incomplete is missing
+    std::vector<TokenId> tokens; // all that were taken; the text may end within the last ones
+    std::vector<TokenProbabilities> probabilities; // of each token, if n_probs > 0
+    FinishReason finish = FinishReason::length;
+    double first_token_milliseconds = 0; // choosing the first token; its logits were there
+    double milliseconds = 0;             // of all tokens
+    int32_t tokens_drafted = 0;
+    int32_t tokens_accepted = 0; // of the drafted ones
+};
+
+} // namespace pie
