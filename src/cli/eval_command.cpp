@@ -200,7 +200,7 @@ void add_eval_command(CLI::App& app, CommandRun& run) {
         app.add_subcommand("eval", "Measure how far ways of reusing the cache are from full recompute");
     command->footer("Examples:\n  pie eval build --from SOURCES --rows 20 --out rows.jsonl\n"
                     "  pie eval rows.jsonl --methods full:64,pie,pie+seam:8 --out results.jsonl");
-    command->add_option("rows", arguments->rows, "File of rows, one JSON object a line");
+    command->add_option("row_file", arguments->rows, "File of rows, one JSON object a line");
     add_run_flags(*command, arguments->run);
     command->add_option("--methods", arguments->methods, "Ways to compare with full recompute")
         ->capture_default_str();
@@ -218,7 +218,7 @@ void add_eval_command(CLI::App& app, CommandRun& run) {
             return;
         }
         if (arguments->rows.empty()) {
-            throw CLI::RequiredError("rows");
+            throw CLI::RequiredError("row_file");
         }
         run = [arguments] {
             const auto result = run_eval(*arguments);

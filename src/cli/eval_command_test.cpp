@@ -106,7 +106,7 @@ TEST_CASE("bad input: a message that says what to do, and the exit status") {
         CHECK(contains(ended.err, message));
         CHECK(ended.out.empty());
     };
-    expect(place.run({"eval"}), 2, "rows");
+    expect(place.run({"eval"}), 2, "row_file");
     expect(place.eval({}), 1, "rows.jsonl");
     place.write("rows.jsonl", "{\"id\": \"a\"}\n");
     expect(place.eval({}), 1, "rows.jsonl:1");
