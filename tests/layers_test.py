@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-ROOMS = ["base", "text", "model", "prompt", "cache", "engine", "session", "server", "eval", "bench", "cli"]
+ROOMS = ["base", "text", "model", "prompt", "cache", "engine", "session", "library", "server", "eval", "bench", "cli"]
 VAGUE_NAMES = {"utils", "common", "misc"}
 SOURCE_SUFFIXES = {".h", ".cpp", ".py", ".sh", ".cmake", ".js", ".ts", ".lua", ".vim"}
 SOURCE_LINES_MAX = 1000

@@ -85,6 +85,15 @@ enum class StreamControl { go_on, stop };
 // comes when it is known not to be.
 using TextReceiver = std::function<StreamControl(std::string_view)>;
 
+// What it cost to make the cache hold a changed text.
+struct UpdateReport {
+    int32_t tokens_context = 0; // of the sequence wanted
+    int32_t tokens_kept = 0;    // served from the cache
+    int32_t tokens_moved = 0;   // kept ones whose position changed
+    int32_t tokens_encoded = 0;
+    double milliseconds = 0; // from the call to the logits of the last token
+};
+
 struct Completion {
     std::string text;            // valid UTF-8; a character that the last token left incomplete is missing
     std::vector<TokenId> tokens; // all that were taken; the text may end within the last ones
@@ -94,6 +103,7 @@ struct Completion {
     double milliseconds = 0;             // of all tokens
     int32_t tokens_drafted = 0;
     int32_t tokens_accepted = 0; // of the drafted ones
+    UpdateReport update;         // that a Session made for it; nothing is encoded where that was done before
 };
 
 } // namespace pie

@@ -19,6 +19,7 @@ enum class ErrorCode {
     unsupported,      // well-formed, but nothing this engine can run
     too_large,        // does not fit into the context or a limit
     cancelled,        // the caller or the user interrupted the work
+    busy,             // too many wait already; try again later
     internal,         // the tensor library failed; a bug of ours or theirs
 };
 

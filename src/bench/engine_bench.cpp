@@ -59,7 +59,7 @@ Result<std::unique_ptr<EngineBench>> EngineBench::create(const std::filesystem::
 
 Result<Throughput> EngineBench::throughput(int32_t depth) {
     const ReuseOptions plain{.method = ReuseMethod::pie, .seam = 0};
-    sequence_.rewind(0, {});
+    sequence_.clear();
     if (depth > 0) {
         PIE_TRY(sequence_.update(tokens(depth), plain));
     }

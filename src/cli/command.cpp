@@ -21,6 +21,7 @@ int exit_status(ErrorCode code) {
     case ErrorCode::corrupt:
     case ErrorCode::unsupported:
     case ErrorCode::too_large:
+    case ErrorCode::busy:
     case ErrorCode::internal:
         return 1;
     }

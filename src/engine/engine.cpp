@@ -7,6 +7,7 @@
 #include <ggml-cpu.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <set>
 
@@ -178,6 +179,7 @@ Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batc
     const auto n_tokens = static_cast<int32_t>(batch.tokens.size());
     PIE_CHECK(n_tokens > 0 && n_tokens <= options_.n_batch, "a batch holds 1 to n_batch tokens");
     PIE_CHECK(!batch.outputs.empty(), "at least one token's logits are computed");
+    const auto start = std::chrono::steady_clock::now();
     PIE_TRY(rotate_keys(cache));
     const BatchShape shape{n_tokens, rows_read(cache.cells()), static_cast<int32_t>(batch.outputs.size()),
                            batch.observed};
@@ -186,6 +188,9 @@ Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batc
     PIE_TRY(run(ggml_backend_sched_graph_compute(scheduler_.get(), graph_.nodes)));
     read_output(graph_.logits, logits_);
     read_output(graph_.attention, attention_);
+    batch_cost_.record(
+        n_tokens,
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
     return std::span<const float>(logits_);
 }
 

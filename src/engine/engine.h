@@ -7,6 +7,7 @@
 // Thread rule: the model thread alone; the cancel flag may be set from anywhere.
 
 #include "cache/kv_cache.h"
+#include "engine/batch_cost.h"
 #include "engine/graph.h"
 #include "model/model.h"
 
@@ -77,6 +78,8 @@ class Engine {
     int32_t n_batch() const { return options_.n_batch; }
     int32_t n_threads() const { return options_.n_threads; }
     const LoadedModel& model() const { return model_; }
+    // Learnt from the batches so far, rotations included.
+    const BatchCost& batch_cost() const { return batch_cost_; }
     // Memory beyond weights and cache.
     size_t compute_bytes() const;
 
@@ -107,6 +110,7 @@ class Engine {
     std::vector<ggml_fp16_t> mask_;
     std::vector<float> logits_;
     std::vector<float> attention_;
+    BatchCost batch_cost_;
 };
 
 } // namespace pie

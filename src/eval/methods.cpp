@@ -19,7 +19,7 @@ constexpr int32_t engine_batch = 0;
 // Everything again, in batches of `n_batch` tokens. Two batch sizes sum in different orders, so that the
 // difference between them is the noise below which no method can be told from full recompute.
 Result<UpdateReport> full(const MethodInput& input, int32_t n_batch) {
-    input.sequence.rewind(0, {});
+    input.sequence.clear();
     if (n_batch == engine_batch) {
         return input.sequence.update(input.after, {.method = ReuseMethod::full});
     }

@@ -81,7 +81,7 @@ Result<RowRunner::RowWork> RowRunner::prepare(const EvalRow& row, std::span<cons
     PIE_ASSIGN(EncodedRow encoded, encode_row(row, engine_.model().vocabulary()));
     PIE_TRY(check_room(encoded));
     encoded.target.resize(std::min(encoded.target.size(), static_cast<size_t>(options_.n_scored_max)));
-    sequence_.rewind(0, {});
+    sequence_.clear();
     PIE_TRY(sequence_.update(encoded.before, {.method = ReuseMethod::full}));
     PIE_TRY(observe_completion());
     RowWork work{std::move(encoded), save(), {}, std::nullopt};

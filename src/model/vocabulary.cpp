@@ -30,22 +30,32 @@ size_t safe_length(std::string_view text) {
 } // namespace
 
 std::vector<TokenId> Vocabulary::tokenize(std::string_view text) const {
+    return tokenize_parts(text, ControlNames::stay_text);
+}
+
+std::vector<TokenId> Vocabulary::tokenize_markup(std::string_view text) const {
+    return tokenize_parts(text, ControlNames::become_tokens);
+}
+
+std::vector<TokenId> Vocabulary::tokenize_parts(std::string_view text, ControlNames names) const {
     std::vector<TokenId> tokens;
     tokens.reserve(text.size() / 2);
     const bool splits = llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_BPE;
     while (!text.empty()) {
         const size_t length = splits ? safe_length(text) : text.size();
-        append_tokens(text.substr(0, length), tokens);
+        append_tokens(text.substr(0, length), names, tokens);
         text.remove_prefix(length);
     }
     return tokens;
 }
 
-void Vocabulary::append_tokens(std::string_view text, std::vector<TokenId>& tokens) const {
+void Vocabulary::append_tokens(std::string_view text, ControlNames names,
+                               std::vector<TokenId>& tokens) const {
     // One token a byte is the most that any vocabulary makes, and a leading space may be added.
     std::vector<llama_token> made(text.size() + 2);
-    const int32_t n = llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), made.data(),
-                                     static_cast<int32_t>(made.size()), false, false);
+    const int32_t n =
+        llama_tokenize(vocab_, text.data(), static_cast<int32_t>(text.size()), made.data(),
+                       static_cast<int32_t>(made.size()), false, names == ControlNames::become_tokens);
     PIE_CHECK(n >= 0, "a text gave more tokens than bytes");
     for (int32_t i = 0; i < n; ++i) {
         tokens.emplace_back(made[static_cast<size_t>(i)]);

@@ -33,6 +33,8 @@ class Vocabulary {
 
     // Plain text: nothing is added, and marker names in the text stay text. `text` is valid UTF-8.
     std::vector<TokenId> tokenize(std::string_view text) const;
+    // The same, but names of control tokens become these tokens, as in what a chat template makes.
+    std::vector<TokenId> tokenize_markup(std::string_view text) const;
 
     // The bytes of a token; empty for control tokens. A multi-byte character may span several tokens.
     std::string piece(TokenId token) const;
@@ -49,7 +51,10 @@ class Vocabulary {
     const llama_vocab* get() const { return vocab_; }
 
   private:
-    void append_tokens(std::string_view text, std::vector<TokenId>& tokens) const;
+    enum class ControlNames { stay_text, become_tokens };
+
+    std::vector<TokenId> tokenize_parts(std::string_view text, ControlNames names) const;
+    void append_tokens(std::string_view text, ControlNames names, std::vector<TokenId>& tokens) const;
 
     const llama_vocab* vocab_;
 };

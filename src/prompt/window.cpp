@@ -137,20 +137,23 @@ size_t Side::part_of_line(Stop from, size_t tokens) const {
 
 } // namespace
 
-Result<PromptWindow> PromptFitter::fit(std::string_view text, ByteOffset cursor, size_t budget_tokens) {
+Result<PromptWindow> PromptFitter::fit(std::string_view text, ByteOffset cursor, size_t budget_tokens,
+                                       size_t reserve_tokens) {
     PIE_CHECK(cursor.value <= text.size(), "a cursor outside the text");
+    PIE_CHECK(reserve_tokens <= budget_tokens, "a reserve beyond the budget");
     const size_t markers = layout_->marker_count();
-    if (budget_tokens <= markers) {
+    if (budget_tokens - reserve_tokens <= markers) {
         return fail(
             ErrorCode::too_large,
             fmt::format("a prompt of {} tokens has no room for text beside its {} markers; use a larger "
                         "context or complete fewer tokens",
-                        budget_tokens, markers));
+                        budget_tokens - reserve_tokens, markers));
     }
     const Request request{
         .text = layout_->kind() == LayoutKind::plain ? text.substr(0, cursor.value) : text,
         .cursor = cursor.value,
         .budget_tokens = budget_tokens,
+        .reserve_tokens = reserve_tokens,
         .room_tokens = budget_tokens - markers,
     };
     PromptWindow window;
@@ -201,17 +204,19 @@ bool PromptFitter::try_kept(const Request& request, std::vector<TokenId>& tokens
         return false;
     }
     tokens = tokens_within(request);
-    return tokens.size() <= request.budget_tokens && balanced(request, tokens);
+    return tokens.size() <= request.budget_tokens && balanced(tokens);
 }
 
-bool PromptFitter::balanced(const Request& request, const std::vector<TokenId>& tokens) const {
-    if (cut_.front == 0 && cut_.back == 0) {
+bool PromptFitter::balanced(const std::vector<TokenId>& tokens) const {
+    if (is_whole()) {
         return true;
     }
-    const Shares shares = divide(placed_tokens(request.room_tokens), layout_->kind());
+    const size_t room = cut_.budget_tokens - layout_->marker_count();
+    const Shares shares = divide(placed_tokens(room), layout_->kind());
     const size_t prefix = layout_->prefix_token_count();
     const size_t suffix = tokens.size() - layout_->marker_count() - prefix;
-    return prefix + suffix >= request.room_tokens / 2 && (cut_.front == 0 || prefix >= shares.prefix / 2) &&
+    return tokens.size() <= cut_.budget_tokens && prefix + suffix >= room / 2 &&
+           (cut_.front == 0 || prefix >= shares.prefix / 2) &&
            (cut_.back == 0 || suffix >= shares.suffix / 2);
 }
 
@@ -223,9 +228,11 @@ void PromptFitter::place(const Request& request, std::vector<TokenId>& tokens) {
     const auto prefix = before.total_tokens();
     const auto suffix = behind.total_tokens();
     const bool whole = prefix && suffix && *prefix + *suffix <= request.room_tokens;
+    cut_.budget_tokens = request.budget_tokens - request.reserve_tokens;
     // The measure is that of lines by themselves; the prompt may have some tokens more.
-    for (size_t room = whole ? request.room_tokens : placed_tokens(request.room_tokens);;
-         room -= (room + 7) / 8) {
+    for (size_t room = whole ? request.room_tokens
+                             : placed_tokens(request.room_tokens - request.reserve_tokens);
+         ; room -= (room + 7) / 8) {
         Shares shares = divide(room, layout_->kind());
         if (prefix && *prefix <= shares.prefix) {
             shares.suffix = room - *prefix;
@@ -237,7 +244,7 @@ void PromptFitter::place(const Request& request, std::vector<TokenId>& tokens) {
         cut_.front_between_lines = at_line_begin(request.text, cut_.front);
         cut_.back_between_lines = at_line_begin(request.text, request.text.size() - cut_.back);
         tokens = tokens_within(request);
-        if (tokens.size() <= request.budget_tokens) {
+        if (tokens.size() <= (is_whole() ? request.budget_tokens : cut_.budget_tokens)) {
             return;
         }
         PIE_CHECK(room > 0, "a prompt without text is over the budget");

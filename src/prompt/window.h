@@ -7,7 +7,8 @@
 // A window stays where it is while it serves: an eighth of the room is left free when it is placed, and it is
 // placed anew when that is used up or the cursor comes near its edge. So the prompts of successive keystrokes
 // differ by the keystroke, and not at their beginning. It is held by its distance from either end of the
-// text, which typing inside does not change.
+// text, which typing inside does not change. It is judged by the room that it was placed for, so that a
+// change of the budget alone does not move it either, as long as it fits.
 //
 // Thread rule: one thread at a time.
 
@@ -33,15 +34,20 @@ class PromptFitter {
   public:
     explicit PromptFitter(PromptLayout& layout) : layout_(&layout) {} // which outlives this
 
-    // A prompt of at most `budget_tokens`. `cursor` is inside `text` and at no place within a character.
-    // Errors: too_large, where the budget leaves no room for text.
-    Result<PromptWindow> fit(std::string_view text, ByteOffset cursor, size_t budget_tokens);
+    // A prompt of at most `budget_tokens`. Where the text has to be cut, the prompt gets `reserve_tokens`
+    // less and stays below that: so much may the budget shrink later without a new place for the window.
+    // `cursor` is inside `text` and at no place within a character. Errors: too_large, where no room for text
+    // is left.
+    Result<PromptWindow> fit(std::string_view text, ByteOffset cursor, size_t budget_tokens,
+                             size_t reserve_tokens = 0);
 
   private:
-    // Bytes left out on either side, and whether the cut is between lines.
+    // Bytes left out on either side, whether the cut is between lines, and what a prompt with anything left
+    // out may have.
     struct Cut {
         size_t front = 0;
         size_t back = 0;
+        size_t budget_tokens = 0;
         bool front_between_lines = true;
         bool back_between_lines = true;
     };
@@ -50,13 +56,15 @@ class PromptFitter {
         std::string_view text;
         size_t cursor;
         size_t budget_tokens;
+        size_t reserve_tokens;
         size_t room_tokens; // of the budget, for text
     };
 
     bool realign(const Request& request);
     bool try_kept(const Request& request, std::vector<TokenId>& tokens);
     void place(const Request& request, std::vector<TokenId>& tokens);
-    bool balanced(const Request& request, const std::vector<TokenId>& tokens) const;
+    bool is_whole() const { return cut_.front == 0 && cut_.back == 0; }
+    bool balanced(const std::vector<TokenId>& tokens) const;
     std::vector<TokenId> tokens_within(const Request& request) const;
 
     PromptLayout* layout_;

@@ -186,6 +186,7 @@ TEST_CASE("a budget without room for text is refused") {
     REQUIRE(!refused);
     CHECK(refused.error().code == ErrorCode::too_large);
     CHECK(setup.fit("int x;", 3, 4).tokens.size() <= 4);
+    CHECK_FALSE(setup.fitter->fit("int x;", ByteOffset(3), 10, 7));
 }
 
 TEST_CASE("typing moves the window seldom, and only by much") {
@@ -221,6 +222,55 @@ TEST_CASE("typing moves the window seldom, and only by much") {
         }
         CHECK(front_moves <= 2);
     }
+}
+
+TEST_CASE("with a reserve a budget that shrinks and grows again leaves the window where it is") {
+    Setup setup("starcoder");
+    if (setup.model == nullptr) {
+        return;
+    }
+    std::string text = code_of_lines(900);
+    size_t cursor = text.find("    int v450");
+    const auto fit = [&](size_t budget, size_t reserve) {
+        auto window = setup.fitter->fit(text, ByteOffset(cursor), budget, reserve);
+        REQUIRE(window);
+        REQUIRE(window->tokens.size() <= budget - reserve);
+        return window->tokens;
+    };
+    std::vector<TokenId> placed = fit(1000, 400);
+    CHECK(placed.size() > 450);
+    // So much that the window is placed anew some times, by typing alone.
+    for (size_t typed = 0; typed < 250; ++typed) {
+        CHECK(fit(600 + typed % 100, typed % 100) == placed);
+        CHECK(fit(1000, 0) == placed);
+        text.insert(cursor++, 1, "x + "[typed % 4]);
+        placed = fit(1000, 400);
+    }
+}
+
+TEST_CASE("a text that fits takes of the reserve, and is cut when that is needed") {
+    Setup setup("starcoder");
+    if (setup.model == nullptr) {
+        return;
+    }
+    const std::string text = code_of_lines(60);
+    size_t cursor = text.size() / 2;
+    const auto whole_prompt = [&] {
+        return from_scratch(setup.vocabulary(), LayoutKind::psm_line, text.substr(0, cursor),
+                            text.substr(cursor));
+    };
+    const auto whole = whole_prompt();
+    const auto fit = [&](size_t budget, size_t reserve) {
+        return setup.fitter->fit(text, ByteOffset(cursor), budget, reserve)->tokens;
+    };
+    CHECK(fit(whole.size() + 200, 400) == whole);
+    CHECK(fit(whole.size(), 200) == whole);
+    const auto cut = fit(whole.size() - 1, 199);
+    CHECK(cut.size() <= whole.size() - 200);
+    CHECK(fit(whole.size(), 200) == cut);
+    CHECK(fit(whole.size() + 200, 400) == cut);
+    cursor = 0; // outside the window, which is placed anew
+    CHECK(fit(whole.size() + 200, 400) == whole_prompt());
 }
 
 TEST_CASE("an edit above the window leaves its text as it is") {

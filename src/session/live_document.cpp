@@ -44,7 +44,8 @@ Result<int32_t> context_size(const LoadedModel& model, const LiveDocumentOptions
 LiveDocument::LiveDocument(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
                            const LiveDocumentOptions& options)
     : options_(options), cache_(std::move(cache)), sequence_(engine, *cache_), layout_(std::move(layout)),
-      fitter_(layout_), slice_tokens_(slice_tokens_max) {}
+      fitter_(layout_), context_(engine.model().vocabulary(), layout_.kind(), context_budget()),
+      slice_tokens_(slice_tokens_max) {}
 
 Result<std::unique_ptr<LiveDocument>> LiveDocument::create(Engine& engine,
                                                            const LiveDocumentOptions& options) {
@@ -64,8 +65,14 @@ Result<std::unique_ptr<LiveDocument>> LiveDocument::create(Engine& engine,
 Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset cursor, const ReuseOptions& reuse,
                                           const std::function<void(int32_t, int32_t)>& progress) {
     const auto start = std::chrono::steady_clock::now();
-    const auto budget = static_cast<size_t>(options_.n_ctx - options_.n_predict_max);
-    PIE_ASSIGN(const PromptWindow window, fitter_.fit(text, cursor, budget));
+    // A text that fits beside its context is whole. Of a longer one the window is such that a context of full
+    // size fits beside it, whatever the size of this one: so chunks come and go without moving it. Only what
+    // was placed before it had to make room moves, and once: a whole text that a chunk leaves no room for,
+    // and a window from the time before the first chunk.
+    const size_t taken = context_.tokens().size();
+    PIE_ASSIGN(PromptWindow window,
+               fitter_.fit(text, cursor, prompt_budget() - taken, taken > 0 ? context_budget() - taken : 0));
+    context_.insert_into(window.tokens);
     if (window.tokens.empty()) {
         return fail(
             ErrorCode::invalid_argument,
@@ -78,6 +85,18 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
     report.milliseconds =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return report;
+}
+
+Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const ReuseOptions& reuse) {
+    if (prompt.size() > prompt_budget()) {
+        return fail(ErrorCode::too_large,
+                    fmt::format("the prompt has {} tokens, and {} are free beside a completion of {}; use a "
+                                "larger context (-c)",
+                                prompt.size(), prompt_budget(), options_.n_predict_max));
+    }
+    lines_cut_ = {};
+    repaired_ = false;
+    return sequence_.update(prompt, reuse);
 }
 
 Result<int32_t> LiveDocument::heal() {
@@ -97,6 +116,11 @@ Result<int32_t> LiveDocument::heal() {
 Result<Completion> LiveDocument::complete(CompletionOptions options, const TextReceiver& receive) {
     options.n_predict = std::min(options.n_predict, options_.n_predict_max);
     return pie::complete(sequence_, options, receive);
+}
+
+Result<std::vector<Completion>> LiveDocument::complete_several(CompletionOptions options, int32_t n) {
+    options.n_predict = std::min(options.n_predict, options_.n_predict_max);
+    return pie::complete_several(sequence_, options, n);
 }
 
 } // namespace pie

@@ -1,18 +1,20 @@
 #pragma once
 
-// A live document: the text of one file and a cursor in it, kept encoded in a KV cache of its own. update()
-// takes the whole text as it is now; what changed since the last one is found and encoded, the rest is
-// reused.
+// A live document: the text of one file and a cursor in it, kept encoded in a KV cache of its own, behind
+// what the model is to know of other files. update() takes the whole text as it is now; what changed since
+// the last one is found and encoded, the rest is reused.
 //
-// Thread rule: the model thread alone. Outlived by its Engine, which several sessions may share.
+// Thread rule: the model thread alone. Outlived by its Engine, which several documents may share.
 
 #include "cache/kv_cache.h"
 #include "engine/engine.h"
 #include "prompt/layout.h"
+#include "prompt/repository_context.h"
 #include "prompt/window.h"
 #include "session/completion.h"
 #include "session/live_sequence.h"
 
+#include <pie/context.h>
 #include <pie/result.h>
 #include <pie/types.h>
 
@@ -20,7 +22,9 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
+#include <vector>
 
 namespace pie {
 
@@ -50,8 +54,20 @@ class LiveDocument {
     Result<UpdateReport> update(std::string_view text, ByteOffset cursor, const ReuseOptions& reuse = {},
                                 const std::function<void(int32_t done, int32_t total)>& progress = {});
 
+    // A prompt that the caller made, as it is; layout, context and window have no part in it. Errors:
+    // too_large (no room for it and a completion), and those of LiveSequence::update.
+    Result<UpdateReport> update(std::span<const TokenId> prompt, const ReuseOptions& reuse = {});
+
+    // What stands in front of the document from the next update on, until it is replaced: at most half of the
+    // prompt, of the chunks given last as many as fit. Tokens of chunks that it held before are not made
+    // again.
+    void set_context(const DocumentContext& context) { context_.set(context); }
+
     // What comes at the cursor of the last update. `options.n_predict` is cut to n_predict_max.
     Result<Completion> complete(CompletionOptions options, const TextReceiver& receive = {});
+
+    // The same from one cache `n` times; see pie::complete_several.
+    Result<std::vector<Completion>> complete_several(CompletionOptions options, int32_t n);
 
     // One slice of work for idle time, called until it returns 0. First the tokens that the last completions
     // looked at most are encoded again, then the sequence from its exact part on, until all of it is what a
@@ -60,11 +76,14 @@ class LiveDocument {
     // the next slices are shorter. Errors: cancelled, internal.
     Result<int32_t> heal();
 
-    // Forgets everything cached.
-    void clear() { sequence_.rewind(0, {}); }
+    // Forgets everything cached; the context stays set.
+    void clear() { sequence_.clear(); }
 
     // By the last update's prompt.
     const LinesCut& lines_cut() const { return lines_cut_; }
+    // Of the context set last.
+    size_t chunks_left_out() const { return context_.chunks_left_out(); }
+    int32_t n_ctx() const { return options_.n_ctx; }
     LayoutKind layout() const { return layout_.kind(); }
     LiveSequence& sequence() { return sequence_; }
     const LiveSequence& sequence() const { return sequence_; }
@@ -75,11 +94,16 @@ class LiveDocument {
     LiveDocument(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
                  const LiveDocumentOptions& options);
 
+    // Tokens of a prompt, and what of them a context may take.
+    size_t prompt_budget() const { return static_cast<size_t>(options_.n_ctx - options_.n_predict_max); }
+    size_t context_budget() const { return prompt_budget() / 2; }
+
     LiveDocumentOptions options_;
     std::unique_ptr<KvCache> cache_;
     LiveSequence sequence_;
     PromptLayout layout_;
     PromptFitter fitter_;
+    RepositoryContext context_;
     LinesCut lines_cut_;
     bool repaired_ = false; // since the last update
     int32_t slice_tokens_;  // of healing

@@ -72,32 +72,72 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
                                                 .plan = plan,
                                                 .attention = attention,
                                                 .stale_from = Position(std::min(unchanged, n_exact())),
-                                                .budget = options.repair}));
+                                                .budget = repair_budget(plan, options)}));
     }
     return plan;
 }
 
+int32_t LiveSequence::repair_budget(const EditPlan& plan, const ReuseOptions& options) const {
+    if (options.milliseconds <= 0) {
+        return options.repair;
+    }
+    const int32_t affordable = engine_.batch_cost().tokens_within(options.milliseconds);
+    return std::clamp(affordable - static_cast<int32_t>(plan.encode.size()), 0, options.repair);
+}
+
+// What is appended changes nothing before it, so that each batch of it is kept for itself. At least one token
+// is left, and more where the sequence goes on differently. Returns how many were appended.
+Result<int32_t> LiveSequence::append_whole_batches(std::span<const TokenId> wanted,
+                                                   const UpdateProgress& progress) {
+    const auto begin = static_cast<size_t>(n_tokens());
+    const auto n_batch = static_cast<size_t>(engine_.n_batch());
+    const bool appended = std::ranges::mismatch(tokens(), wanted).in1 == tokens().end();
+    if (!appended || std::ssize(wanted) > n_tokens_max()) {
+        return 0;
+    }
+    size_t end = begin;
+    while (wanted.size() - end > n_batch) {
+        const auto next = wanted.first(end + n_batch);
+        PIE_TRY(run(plan(next, {.method = ReuseMethod::pie}), next, ReuseMethod::pie, {}));
+        end = next.size();
+        if (progress) {
+            progress(static_cast<int32_t>(end - begin), static_cast<int32_t>(wanted.size() - begin));
+        }
+    }
+    return static_cast<int32_t>(end - begin);
+}
+
 Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const ReuseOptions& options,
-                                          const std::function<void(int32_t, int32_t)>& progress) {
+                                          const UpdateProgress& progress) {
     PIE_CHECK(!wanted.empty(), "a prompt has at least one token");
     const auto start = std::chrono::steady_clock::now();
     UpdateReport report{.tokens_context = static_cast<int32_t>(wanted.size())};
-    if (options.method == ReuseMethod::reuse && n_tokens() > 0) {
+    const bool full = options.method == ReuseMethod::full;
+    const bool unchanged = !logits_.empty() && std::ranges::equal(wanted, tokens());
+    if ((unchanged && !full) || (options.method == ReuseMethod::reuse && n_tokens() > 0)) {
         report.tokens_kept = n_tokens();
         return report;
     }
+    int32_t n_appended = 0;
+    if (!full) {
+        PIE_ASSIGN(n_appended, append_whole_batches(wanted, progress));
+    }
     const EditPlan edit = plan(wanted, options);
-    PIE_TRY(run(edit, wanted, options.method, progress));
-    report.tokens_kept = edit.tokens_kept;
+    PIE_TRY(run(edit, wanted, options.method, [&](int32_t done, int32_t total) {
+        if (progress) {
+            progress(n_appended + done, n_appended + total);
+        }
+    }));
+    report.tokens_kept = edit.tokens_kept - n_appended;
     report.tokens_moved = edit.tokens_moved;
-    report.tokens_encoded = static_cast<int32_t>(edit.encode.size());
+    report.tokens_encoded = static_cast<int32_t>(edit.encode.size()) + n_appended;
     report.milliseconds =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return report;
 }
 
 Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
-                               const std::function<void(int32_t, int32_t)>& progress) {
+                               const UpdateProgress& progress) {
     KvCells& cells = cache_.cells();
     if (!cells.can_begin(plan)) {
         return fail(ErrorCode::too_large,
@@ -114,6 +154,7 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
         return encoded;
     }
     cells.commit();
+    ++changes_;
 #ifdef PIE_DEV
     cells.check_invariant();
 #endif
@@ -121,7 +162,7 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
 }
 
 Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<const Position> positions,
-                                  const std::function<void(int32_t, int32_t)>& progress) {
+                                  const UpdateProgress& progress) {
     const auto n_batch = static_cast<size_t>(engine_.n_batch());
     for (size_t done = 0; done < positions.size(); done += n_batch) {
         const auto chunk = positions.subspan(done, std::min(n_batch, positions.size() - done));
@@ -225,6 +266,11 @@ Result<int32_t> LiveSequence::repair(int32_t n_tokens_max) {
                                              .attention = cache_.cells().attention(),
                                              .stale_from = Position(n_exact()),
                                              .budget = std::min(n_tokens_max, cache_.cells().n_free())}));
+}
+
+void LiveSequence::clear() {
+    rewind(0, {});
+    ++changes_;
 }
 
 void LiveSequence::rewind(int32_t n_tokens, std::vector<float> logits) {

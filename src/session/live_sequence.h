@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "session/repair.h"
 
+#include <pie/completion.h>
 #include <pie/result.h>
 #include <pie/types.h>
 
@@ -35,36 +36,38 @@ struct ReuseOptions {
     // Kept tokens behind an edit, for pie_seam, that `policy` may choose to encode again. What is only
     // appended needs none.
     int32_t repair = 16;
+    // Where above 0, only as many of them as the batch is expected to leave time for.
+    double milliseconds = 0;
     RepairPolicy policy = repair_by_attention;
 };
 
 // Whether attention is recorded for repairs to come; it costs a product of keys and query in some layers.
 enum class Observe { no, yes };
 
-struct UpdateReport {
-    int32_t tokens_context = 0; // of the sequence wanted
-    int32_t tokens_kept = 0;    // served from the cache
-    int32_t tokens_moved = 0;   // kept ones whose position changed
-    int32_t tokens_encoded = 0;
-    double milliseconds = 0; // from the call to the logits of the last token
-};
+// Hears how many of the tokens to encode are done.
+using UpdateProgress = std::function<void(int32_t done, int32_t total)>;
 
 class LiveSequence {
   public:
     // Both outlive this. The cache's sequence belongs to it from now on.
     LiveSequence(Engine& engine, KvCache& cache);
 
-    // Turns the cached sequence into `wanted` (not empty) and computes the logits of its last token.
-    // `progress` hears how many of the tokens to encode are done. Errors: too_large (more tokens than cells),
-    // cancelled, internal; the cache is then as KvCells::rollback() leaves it.
+    // Turns the cached sequence into `wanted` (not empty) and computes the logits of its last token; where
+    // they are the same, nothing is done. Errors:
+    // too_large (more tokens than cells), cancelled, internal; the cache is then as KvCells::rollback()
+    // leaves it, except that whole batches of what was only appended stay, so that a long prefill can go on
+    // later.
     Result<UpdateReport> update(std::span<const TokenId> wanted, const ReuseOptions& options,
-                                const std::function<void(int32_t done, int32_t total)>& progress = {});
+                                const UpdateProgress& progress = {});
 
     // Appends tokens; logits [tokens.size()][n_vocab], valid until the next call. Errors: as above.
     Result<std::span<const float>> extend(std::span<const TokenId> tokens, Observe observe = Observe::no);
 
     // Drops the tokens from `n_tokens` on; `logits` are those of the token before.
     void rewind(int32_t n_tokens, std::vector<float> logits);
+
+    // Forgets everything.
+    void clear();
 
     // Encodes the first at most `n_tokens` of the tokens that are not exact again, and swaps them in when all
     // are there; called until n_exact() is n_tokens(), it leaves what a full recompute would. Returns how
@@ -84,6 +87,9 @@ class LiveSequence {
     // Logits of the last token encoded, [n_vocab]; empty before the first update.
     std::span<const float> logits() const { return logits_; }
 
+    // How often the cached sequence, or how exactly it is held, has changed.
+    int64_t changes() const { return changes_; }
+
     std::span<const TokenId> tokens() const { return cache_.cells().tokens(); }
     // Tokens at the start that hold what a full recompute would, up to the rounding of rotated keys.
     int32_t n_exact() const { return cache_.cells().n_exact(); }
@@ -92,11 +98,13 @@ class LiveSequence {
     Engine& engine() const { return engine_; }
 
   private:
+    Result<int32_t> append_whole_batches(std::span<const TokenId> wanted, const UpdateProgress& progress);
     EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options) const;
+    int32_t repair_budget(const EditPlan& plan, const ReuseOptions& options) const;
     Result<void> run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
-                     const std::function<void(int32_t done, int32_t total)>& progress);
+                     const UpdateProgress& progress);
     Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
-                        const std::function<void(int32_t done, int32_t total)>& progress);
+                        const UpdateProgress& progress);
     Result<int32_t> encode_again(std::span<const Position> positions);
     void record_attention();
 
@@ -104,6 +112,7 @@ class LiveSequence {
     KvCache& cache_;
     LayerSet observed_;
     std::vector<float> logits_;
+    int64_t changes_ = 0;
 };
 
 } // namespace pie

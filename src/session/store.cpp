@@ -73,8 +73,9 @@ Result<LiveDocument*> DocumentStore::acquire(std::string_view id) {
         return entries_.front().session.get();
     }
     PIE_ASSIGN(auto session, make_());
+    fingerprint_ = session->sequence().engine().model().fingerprint();
     entries_.push_front({std::string(id), std::move(session)});
-    const Entry& entry = entries_.front();
+    Entry& entry = entries_.front();
     // Before others are dropped, whose snapshots may drive this one's out of the folder.
     if (auto restored = restore(entry); !restored && restored.error().code != ErrorCode::not_found) {
         tell(id, restored.error());
@@ -85,34 +86,65 @@ Result<LiveDocument*> DocumentStore::acquire(std::string_view id) {
     return entry.session.get();
 }
 
-Result<void> DocumentStore::restore(const Entry& entry) const {
+LiveDocument* DocumentStore::find(std::string_view id) {
+    const auto found = std::ranges::find(entries_, id, &Entry::id);
+    return found == entries_.end() ? nullptr : found->session.get();
+}
+
+void DocumentStore::forget(std::string_view id) {
+    entries_.remove_if([id](const Entry& entry) { return entry.id == id; });
+    std::error_code not_there;
+    fs::remove(path_of(id), not_there);
+}
+
+Result<void> DocumentStore::restore(Entry& entry) const {
     if (options_.folder.empty()) {
         return {};
     }
     LiveSequence& sequence = entry.session->sequence();
-    PIE_ASSIGN(auto logits, load_snapshot(path_of(entry), sequence.engine().model(), entry.session->cache()));
+    PIE_ASSIGN(auto logits,
+               load_snapshot(path_of(entry.id), sequence.engine().model(), entry.session->cache()));
     sequence.rewind(sequence.n_tokens(), std::move(logits));
+    entry.changes_saved = sequence.changes();
     return {};
 }
 
-Result<void> DocumentStore::save(const Entry& entry) const {
-    if (options_.folder.empty()) {
+bool DocumentStore::is_saved(const Entry& entry) const {
+    return options_.folder.empty() || entry.session->sequence().changes() == entry.changes_saved;
+}
+
+Result<void> DocumentStore::save(Entry& entry) const {
+    if (is_saved(entry)) {
         return {};
     }
     const LiveSequence& sequence = entry.session->sequence();
-    const fs::path path = path_of(entry);
+    const fs::path path = path_of(entry.id);
     PIE_TRY(create_folder(options_.folder));
     PIE_TRY(save_snapshot(path, sequence.engine().model(), entry.session->cache(), sequence.logits()));
+    entry.changes_saved = sequence.changes();
     keep_folder_within(options_.folder, options_.folder_bytes_max, path);
     return {};
 }
 
 void DocumentStore::drop_oldest() {
-    const Entry& entry = entries_.back();
+    Entry& entry = entries_.back();
     if (auto saved = save(entry); !saved) {
         tell(entry.id, saved.error());
     }
     entries_.pop_back();
+}
+
+bool DocumentStore::save_one() {
+    return std::ranges::any_of(entries_, [this](Entry& entry) {
+        if (is_saved(entry)) {
+            return false;
+        }
+        const auto saved = save(entry);
+        if (!saved) {
+            tell(entry.id, saved.error());
+        }
+        return saved.has_value();
+    });
 }
 
 Result<void> DocumentStore::save_all() {
@@ -134,10 +166,10 @@ size_t DocumentStore::ram_bytes() const {
 }
 
 // Ids may be paths or anything else, and the same id under two models is two documents.
-fs::path DocumentStore::path_of(const Entry& entry) const {
+fs::path DocumentStore::path_of(std::string_view id) const {
     Sha256 digest;
-    digest.update(entry.session->sequence().engine().model().fingerprint());
-    digest.update(entry.id);
+    digest.update(fingerprint_);
+    digest.update(id);
     fs::path path = options_.folder / digest.hex_digest();
     path += snapshot_suffix;
     return path;

@@ -40,11 +40,21 @@ class DocumentStore {
         : options_(std::move(options)), make_(std::move(make)) {}
 
     // The session of a document: as it was left, where memory or a snapshot holds it, else an empty one. It
-    // stays until the next call, which may drop it. Errors: those of `make`; nothing is dropped then.
+    // stays until the next acquire(), which may drop it. Errors: those of `make`; nothing is dropped then.
     Result<LiveDocument*> acquire(std::string_view id);
 
-    // Writes snapshots of all documents in memory, the one that was used last at the end. Tries all of them,
-    // and tells the first error. Does nothing without a folder.
+    // The session of a document that is in memory, else null. It does not count as a use.
+    LiveDocument* find(std::string_view id);
+
+    // Drops a document, its snapshot included.
+    void forget(std::string_view id);
+
+    // Writes the snapshot of one document in memory that changed since its last one, and tells of those that
+    // it could not write before. False where none was written.
+    bool save_one();
+
+    // Writes snapshots of all documents in memory that changed since their last ones, the one that was
+    // used last at the end. Tries all of them, and tells the first error. Does nothing without a folder.
     Result<void> save_all();
 
     size_t ram_bytes() const;
@@ -54,16 +64,19 @@ class DocumentStore {
     struct Entry {
         std::string id;
         std::unique_ptr<LiveDocument> session;
+        int64_t changes_saved = -1; // LiveSequence::changes(); -1: never
     };
 
-    Result<void> restore(const Entry& entry) const;
-    Result<void> save(const Entry& entry) const;
+    Result<void> restore(Entry& entry) const;
+    Result<void> save(Entry& entry) const;
+    bool is_saved(const Entry& entry) const;
     void drop_oldest();
-    std::filesystem::path path_of(const Entry& entry) const;
+    std::filesystem::path path_of(std::string_view id) const;
     void tell(std::string_view id, const Error& error) const;
 
     DocumentStoreOptions options_;
     Factory make_;
+    std::string fingerprint_;  // of the model
     std::list<Entry> entries_; // the one that was used last is the first
 };
 

@@ -6,6 +6,7 @@
 // Thread rule: one thread at a time; a copy is an immutable snapshot for others.
 
 #include <pie/result.h>
+#include <pie/text_edit.h>
 #include <pie/types.h>
 
 #include <cstdint>
@@ -23,13 +24,6 @@ struct LineColumn {
     size_t column = 1;
 
     bool operator==(const LineColumn&) const = default;
-};
-
-// Replaces bytes [begin, end) by `text`.
-struct TextEdit {
-    ByteOffset begin;
-    ByteOffset end;
-    std::string text;
 };
 
 class Document {

@@ -1,0 +1,94 @@
+#pragma once
+
+// A code model, loaded once and shared by all sessions on it.
+//
+//     auto model = pie::Model::load("qwen2.5-coder-0.5b.gguf");
+//     auto session = model->open("main.cpp");
+//     session->set_text(text, cursor);
+//     auto completion = session->complete();
+//
+// Thread rule: any thread may call anything here and in session.h; one thread of the model's own computes,
+// and does one thing at a time. A Model is a handle: copies speak of the same model, which stays loaded until
+// the last of them and of its sessions is gone.
+
+#include <pie/result.h>
+#include <pie/session.h>
+#include <pie/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pie {
+
+class Worker;
+
+// How much memory a cached token takes, and how exactly it is held.
+enum class CacheType { f32, f16, bf16, q8_0, q4_0 };
+
+// How a text becomes a prompt.
+enum class PromptKind {
+    automatic,     // fill_line where the model was trained to fill in the middle, else left_to_right
+    left_to_right, // the text before the cursor
+    fill,          // <PRE> before the cursor <SUF> behind it <MID>
+    fill_line,     // <PRE> the lines before the cursor's <SUF> behind the cursor <MID> its line up to it
+};
+
+struct ModelOptions {
+    int32_t n_gpu_layers = 0;    // the last so many layers go to GPUs, as far as there are any
+    int32_t n_threads = 0;       // 0: one for each physical core
+    int32_t n_ctx = 0;           // tokens of a session; 0: what the model was trained for, but 8,192 at most
+    int32_t n_predict_max = 256; // room in the context that prompts leave for a completion
+    CacheType keys = CacheType::f16;
+    CacheType values = CacheType::f16;
+    PromptKind prompt = PromptKind::automatic;
+    // Behind an edit, tokens whose values it made stale are encoded again along with it, as many as this time
+    // is expected to allow, those first that completions looked at most.
+    double update_milliseconds = 100;
+    bool heal_when_idle = true; // until every cache is what a full recompute would hold
+
+    size_t ram_bytes_max = 2'000'000'000; // of all caches together; the session in use may exceed it alone
+    // Where caches are kept that do not fit, or that a later process may go on with. They hold the user's
+    // text, so only its owner can read them. Empty: what does not fit is forgotten.
+    std::filesystem::path snapshot_folder = {};
+    uint64_t snapshot_bytes_max = 8'000'000'000;
+    // In idle time, what changed is written so often; a killed process loses no more than that.
+    double snapshot_seconds = 60;
+    // Hears, on the model's thread, of snapshots that could not be written or read.
+    std::function<void(std::string_view session, const Error& error)> on_trouble = {};
+    size_t queue_max = 64; // calls that wait; one more is refused (ErrorCode::busy)
+};
+
+class Model {
+  public:
+    // A GGUF file. Errors: not_found, io, corrupt, unsupported, too_large (no memory for a session),
+    // invalid_argument (an option out of its range), internal.
+    static Result<Model> load(const std::filesystem::path& path, const ModelOptions& options = {});
+
+    // The live document of this name: the one that is open, or what a snapshot holds, or an empty one.
+    // Without a name, one that nobody else can open and that is forgotten with its last handle.
+    Session open(std::string_view name = {}) const;
+
+    // Tokens of a text. Where `markup` says so, control tokens are recognised by their names, as in a chat
+    // template's output; otherwise they stay text. Errors: corrupt (text that is not UTF-8).
+    enum class Markup { text, control_tokens };
+    Result<std::vector<TokenId>> tokenize(std::string_view text, Markup markup = Markup::text) const;
+    // The bytes of tokens, put together. Errors: invalid_argument (no such token).
+    Result<std::string> detokenize(const std::vector<TokenId>& tokens) const;
+
+    int32_t n_ctx() const;
+    // Whether the model was trained to fill in the middle.
+    bool fills_in_the_middle() const;
+
+  private:
+    explicit Model(std::shared_ptr<Worker> worker) : worker_(std::move(worker)) {}
+
+    std::shared_ptr<Worker> worker_;
+};
+
+} // namespace pie

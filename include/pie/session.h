@@ -1,0 +1,89 @@
+#pragma once
+
+// A live document: a text and a cursor in it, kept encoded in a cache of its own. Whatever changes is put
+// into the cache at once, in the background, before anyone asks for a completion; only what an edit brought
+// in is encoded, and what it moved is rotated to its new position (Positional Integrity Encoding, arXiv
+// 2407.03157). In idle time, what an edit left approximate is healed.
+//
+// Thread rule: any thread may call. A newer edit or completion of the same session cancels the completion
+// that is at work. A Session is a handle: copies speak of the same document.
+
+#include <pie/completion.h>
+#include <pie/context.h>
+#include <pie/result.h>
+#include <pie/text_edit.h>
+#include <pie/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace pie {
+
+struct SessionStats {
+    int64_t version = 0;           // of the text: counts the calls that changed text, cursor or context
+    int64_t version_encoded = 0;   // the last one that the cache held
+    int32_t tokens = 0;            // in the cache
+    int32_t tokens_exact = 0;      // of them, from the start on: what a full recompute would hold
+    UpdateReport last_update;      // that encoded anything
+    size_t lines_cut_at_start = 0; // that the context had no room for
+    size_t lines_cut_at_end = 0;
+    size_t chunks_left_out = 0; // of set_context()
+};
+
+class Session {
+  public:
+    // The whole text as it is now. Returns its version, at once; so do edit() and the others here. Errors:
+    // corrupt (binary, or not UTF-8), too_large, invalid_argument (cursor outside, or inside a character);
+    // nothing has changed then.
+    Result<int64_t> set_text(std::string text, ByteOffset cursor);
+
+    // Edits, each of the text that those before it made; none just moves the cursor. Errors: as above, with
+    // ranges too; none of the edits is made then.
+    Result<int64_t> edit(std::span<const TextEdit> edits, ByteOffset cursor);
+
+    // A prompt that the caller tokenised, continued as it is. It takes the place of the text. Errors:
+    // invalid_argument (none, or one that the model does not have).
+    Result<int64_t> set_tokens(std::vector<TokenId> tokens);
+
+    // Parts of other files that stand ahead of the document in its prompt. Those that were there before are
+    // not encoded again, wherever they stand now. Errors: corrupt (a chunk that is not UTF-8).
+    Result<int64_t> set_context(DocumentContext context);
+
+    // Waits until the last text is in the cache. Errors: too_large, cancelled (by `stop`, cancel() or a newer
+    // change), busy, invalid_argument (nothing to continue), internal.
+    Result<void> encode(std::stop_token stop = {});
+
+    // What comes at the cursor. `receive` is called on the model's thread, which waits for it, and must not
+    // call what waits for the model. Errors: those of encode(), and invalid_argument and unsupported for
+    // options that no sampler can follow.
+    Result<Completion> complete(const CompletionOptions& options = {}, const TextReceiver& receive = {},
+                                std::stop_token stop = {});
+
+    // `n` alternatives from one cache, with the seeds sampling.seed, + 1, …. Errors: as above.
+    Result<std::vector<Completion>> complete_several(const CompletionOptions& options, int32_t n,
+                                                     std::stop_token stop = {});
+
+    // Waits until the cache is what a full recompute would hold. Errors: cancelled (by `stop`), and those of
+    // encode().
+    Result<void> heal(std::stop_token stop = {});
+
+    // Ends the completion that is at work or waits. The session stays as it is.
+    void cancel();
+
+    SessionStats stats() const;
+
+  private:
+    friend class Model;
+    struct Handle;
+
+    explicit Session(std::shared_ptr<Handle> handle) : handle_(std::move(handle)) {}
+
+    std::shared_ptr<Handle> handle_;
+};
+
+} // namespace pie

@@ -1,0 +1,41 @@
+#include "engine/batch_cost.h"
+
+#include <algorithm>
+
+namespace pie {
+namespace {
+
+constexpr double kept = 0.97; // of the older batches' weight, with each new one
+// Of a batch of one, for each token more, as long as no batches of several sizes were seen.
+constexpr double share_of_token = 0.5;
+
+} // namespace
+
+void BatchCost::record(int32_t n_tokens, double milliseconds) {
+    if (n_tokens > n_tokens_max) {
+        return;
+    }
+    const double n = n_tokens;
+    weight_ = kept * weight_ + 1;
+    tokens_ = kept * tokens_ + n;
+    milliseconds_ = kept * milliseconds_ + milliseconds;
+    tokens_squared_ = kept * tokens_squared_ + n * n;
+    product_ = kept * product_ + n * milliseconds;
+}
+
+int32_t BatchCost::tokens_within(double milliseconds) const {
+    if (weight_ == 0) {
+        return 0;
+    }
+    const double mean_tokens = tokens_ / weight_;
+    const double mean_milliseconds = milliseconds_ / weight_;
+    const double variance = tokens_squared_ / weight_ - mean_tokens * mean_tokens;
+    double slope = variance > 0.25 ? (product_ / weight_ - mean_tokens * mean_milliseconds) / variance
+                                   : mean_milliseconds / (mean_tokens - 1 + 1 / share_of_token);
+    // A token costs something, and not more than its share of a batch, whatever a disturbed machine says.
+    slope = std::clamp(slope, 0.02 * mean_milliseconds / mean_tokens, mean_milliseconds / mean_tokens);
+    const double tokens = mean_tokens + (milliseconds - mean_milliseconds) / slope;
+    return static_cast<int32_t>(std::clamp(tokens, 0.0, static_cast<double>(n_tokens_max)));
+}
+
+} // namespace pie

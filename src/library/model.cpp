@@ -1,0 +1,58 @@
+#include "library/handle.h"
+
+#include <pie/model.h>
+
+#include <fmt/format.h>
+#include <utf8.h>
+
+namespace pie {
+namespace {
+
+Result<void> check_options(const ModelOptions& options) {
+    if (options.n_predict_max < 1 || options.n_ctx < 0 || options.n_threads < 0 || options.n_gpu_layers < 0) {
+        return fail(ErrorCode::invalid_argument,
+                    "n_predict_max must be above 0; n_ctx, n_threads and n_gpu_layers may not be negative");
+    }
+    return {};
+}
+
+} // namespace
+
+Result<Model> Model::load(const std::filesystem::path& path, const ModelOptions& options) {
+    PIE_TRY(check_options(options));
+    PIE_ASSIGN(auto worker, Worker::start(path, options));
+    return Model(std::move(worker));
+}
+
+Session Model::open(std::string_view name) const {
+    return Session(std::make_shared<Session::Handle>(worker_, worker_->open(name)));
+}
+
+Result<std::vector<TokenId>> Model::tokenize(std::string_view text, Markup markup) const {
+    if (!utf8::is_valid(text)) {
+        return fail(ErrorCode::corrupt, "the text is not valid UTF-8");
+    }
+    const Vocabulary& vocabulary = worker_->model().vocabulary();
+    return markup == Markup::text ? vocabulary.tokenize(text) : vocabulary.tokenize_markup(text);
+}
+
+Result<std::string> Model::detokenize(const std::vector<TokenId>& tokens) const {
+    std::string text;
+    for (const TokenId token : tokens) {
+        if (!worker_->model().vocabulary().contains(token)) {
+            return fail(ErrorCode::invalid_argument, fmt::format("the model has no token {}", token.value));
+        }
+        text += worker_->model().vocabulary().piece(token);
+    }
+    return text;
+}
+
+int32_t Model::n_ctx() const {
+    return worker_->n_ctx();
+}
+
+bool Model::fills_in_the_middle() const {
+    return worker_->model().vocabulary().fim().has_value();
+}
+
+} // namespace pie

@@ -1,0 +1,236 @@
+#include "library/worker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace pie {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+ggml_type tensor_type(CacheType type) {
+    switch (type) {
+    case CacheType::f32:
+        return GGML_TYPE_F32;
+    case CacheType::f16:
+        return GGML_TYPE_F16;
+    case CacheType::bf16:
+        return GGML_TYPE_BF16;
+    case CacheType::q8_0:
+        return GGML_TYPE_Q8_0;
+    case CacheType::q4_0:
+        return GGML_TYPE_Q4_0;
+    }
+    return GGML_TYPE_F16;
+}
+
+std::optional<LayoutKind> layout_kind(PromptKind kind) {
+    switch (kind) {
+    case PromptKind::automatic:
+        return {};
+    case PromptKind::left_to_right:
+        return LayoutKind::plain;
+    case PromptKind::fill:
+        return LayoutKind::psm;
+    case PromptKind::fill_line:
+        return LayoutKind::psm_line;
+    }
+    return {};
+}
+
+constexpr int32_t repair_tokens_max = 64; // more are left to idle time
+
+} // namespace
+
+Worker::Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::unique_ptr<Engine> engine)
+    : options_(std::move(options)), model_(std::move(model)), engine_(std::move(engine)),
+      store_({.ram_bytes_max = options_.ram_bytes_max,
+              .folder = options_.snapshot_folder,
+              .folder_bytes_max = options_.snapshot_bytes_max,
+              .on_trouble = options_.on_trouble},
+             [this] { return make_document(); }),
+      next_save_(Clock::now()) {
+    engine_->set_cancel_flag(&cancel_);
+}
+
+Result<std::shared_ptr<Worker>> Worker::start(const std::filesystem::path& path,
+                                              const ModelOptions& options) {
+    PIE_ASSIGN(auto model, LoadedModel::load(path, {.n_gpu_layers = options.n_gpu_layers}));
+    PIE_ASSIGN(auto engine, Engine::create(*model, {.n_threads = options.n_threads}));
+    std::shared_ptr<Worker> worker(new Worker(options, std::move(model), std::move(engine)));
+    // An option that no session can be made with is found out now, not with the first keystroke.
+    PIE_ASSIGN(const auto document, worker->make_document());
+    worker->n_ctx_ = document->n_ctx();
+    worker->thread_ = std::thread([&self = *worker] { self.serve(); });
+    return worker;
+}
+
+Worker::~Worker() {
+    {
+        const Lock lock(mutex_);
+        stopping_ = true;
+        cancel_ = true;
+    }
+    wake_.notify_all();
+    if (thread_.joinable()) {
+        thread_.join();
+    }
+}
+
+Result<std::unique_ptr<LiveDocument>> Worker::make_document() const {
+    return LiveDocument::create(*engine_, {.n_ctx = options_.n_ctx,
+                                           .n_predict_max = options_.n_predict_max,
+                                           .type_k = tensor_type(options_.keys),
+                                           .type_v = tensor_type(options_.values),
+                                           .layout = layout_kind(options_.prompt)});
+}
+
+std::shared_ptr<DocumentState> Worker::open(std::string_view name) {
+    const Lock lock(mutex_);
+    if (!name.empty()) {
+        for (const auto& document : documents_) {
+            if (document->has_name && document->id == name) {
+                ++document->n_handles;
+                return document;
+            }
+        }
+    }
+    auto document = std::make_shared<DocumentState>();
+    document->has_name = !name.empty();
+    // No name that a caller can give holds a zero byte.
+    document->id = name.empty() ? std::string(1, '\0') + std::to_string(n_unnamed_++) : std::string(name);
+    document->n_handles = 1;
+    documents_.push_back(document);
+    return document;
+}
+
+void Worker::close(DocumentState& document) {
+    {
+        const Lock lock(mutex_);
+        if (--document.n_handles > 0) {
+            return;
+        }
+        if (current_.document == &document) {
+            cancel_ = true;
+        }
+        const auto found = std::ranges::find(documents_, &document, &std::shared_ptr<DocumentState>::get);
+        if (!document.has_name) {
+            closed_.push_back(document.id);
+        }
+        documents_.erase(found);
+    }
+    wake_.notify_all();
+}
+
+Result<int64_t> Worker::change(DocumentState& document,
+                               const std::function<Result<void>(PromptSource&)>& change) {
+    Lock lock(mutex_);
+    auto source =
+        document.source ? std::make_shared<PromptSource>(*document.source) : std::make_shared<PromptSource>();
+    PIE_TRY(change(*source));
+    document.source = std::move(source);
+    document.behind = true;
+    const int64_t version = ++document.stats.version;
+    cancel_requests_of(document, "a newer change of the session took its place");
+    stop_background();
+    const auto found = std::ranges::find(documents_, &document, &std::shared_ptr<DocumentState>::get);
+    std::rotate(documents_.begin(), found, found + 1);
+    lock.unlock();
+    wake_.notify_all();
+    return version;
+}
+
+Result<void> Worker::perform(DocumentState& document, const Work& work, const std::stop_token& stop) {
+    if (std::this_thread::get_id() == thread_.get_id()) {
+        return fail(ErrorCode::invalid_argument,
+                    "a receiver of text may not wait for the model that calls it; do so from another thread");
+    }
+    Request request{.document = document, .work = work};
+    const std::stop_callback on_stop(stop, [&] {
+        const Lock lock(mutex_);
+        request.cancelled = true;
+        if (current_.request == &request) {
+            cancel_ = true;
+        } else if (std::erase(requests_, &request) > 0) {
+            end(request, fail(ErrorCode::cancelled, "cancelled"));
+        }
+    });
+    Lock lock(mutex_);
+    if (request.cancelled) {
+        return fail(ErrorCode::cancelled, "cancelled");
+    }
+    if (!document.source) {
+        return fail(ErrorCode::invalid_argument, "the session has no text yet; give it one first");
+    }
+    cancel_requests_of(document, "a newer request of the session took its place");
+    if (requests_.size() >= options_.queue_max) {
+        return fail(ErrorCode::busy,
+                    fmt::format("{} requests wait for the model already; try again later", requests_.size()));
+    }
+    requests_.push_back(&request);
+    // What puts this text into the cache is wanted now.
+    if (current_.document != &document || current_.version != document.stats.version) {
+        stop_background();
+    }
+    wake_.notify_all();
+    done_.wait(lock, [&] { return request.done; });
+    return request.result;
+}
+
+Result<void> Worker::heal(DocumentState& document, const std::stop_token& stop) {
+    PIE_TRY(perform(
+        document, [](LiveDocument&, const UpdateReport&) { return Result<void>(); }, stop));
+    const std::stop_callback on_stop(stop, [this] {
+        const Lock lock(mutex_);
+        done_.notify_all();
+    });
+    Lock lock(mutex_);
+    document.heal_wanted = true;
+    wake_.notify_all();
+    done_.wait(lock,
+               [&] { return stop.stop_requested() || stopping_ || (!document.stale && !document.behind); });
+    document.heal_wanted = false;
+    if (document.stale || document.behind) {
+        return fail(ErrorCode::cancelled, "cancelled");
+    }
+    return {};
+}
+
+void Worker::cancel(DocumentState& document) {
+    const Lock lock(mutex_);
+    cancel_requests_of(document, "cancelled");
+}
+
+SessionStats Worker::stats(const DocumentState& document) const {
+    const Lock lock(mutex_);
+    return document.stats;
+}
+
+void Worker::end(Request& request, Result<void> result) {
+    request.result = std::move(result);
+    request.done = true;
+    done_.notify_all();
+}
+
+void Worker::cancel_requests_of(const DocumentState& document, std::string_view reason) {
+    std::erase_if(requests_, [&](Request* request) {
+        if (&request->document != &document) {
+            return false;
+        }
+        end(*request, fail(ErrorCode::cancelled, std::string(reason)));
+        return true;
+    });
+    if (current_.request != nullptr && current_.document == &document) {
+        cancel_ = true;
+    }
+}
+
+void Worker::stop_background() {
+    if (current_.document != nullptr && current_.request == nullptr) {
+        cancel_ = true;
+    }
+}
+
+} // namespace pie

@@ -1,0 +1,150 @@
+#pragma once
+
+// The model thread of one loaded model, and what it computes for whom. Callers hand over texts, which are put
+// into the caches in the background, and wait for requests; what nobody waits for gives way at once to what
+// somebody does. In this order: requests as they came, texts that changed, snapshots that are due, healing.
+//
+// One session has at most one request at a time: a newer one, or a newer text, takes its place. So a queue in
+// the order of arrival is fair.
+//
+// Thread rule: any thread may call, except from within Work. The documents are the thread's own; what a
+// DocumentState holds is guarded by the Worker.
+
+#include "engine/engine.h"
+#include "model/model.h"
+#include "session/live_document.h"
+#include "session/store.h"
+#include "text/document.h"
+
+#include <pie/context.h>
+#include <pie/model.h>
+#include <pie/result.h>
+#include <pie/session.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace pie {
+
+// What a session's prompt is made of.
+struct PromptSource {
+    std::optional<Document> text; // none: the tokens are the prompt
+    ByteOffset cursor;
+    std::vector<TokenId> tokens;
+    DocumentContext context;
+};
+
+struct DocumentState {
+    std::string id; // in the store
+    bool has_name = false;
+    int n_handles = 0;
+    std::shared_ptr<const PromptSource> source; // null before the first text; replaced, never changed
+    bool behind = false;                        // the cache does not hold the source yet, as far as is known
+    bool stale = false;                         // healing may have something to do
+    bool heal_wanted = false;                   // somebody waits for it
+    SessionStats stats;
+};
+
+class Worker {
+  public:
+    using Work = std::function<Result<void>(LiveDocument&, const UpdateReport&)>;
+
+    // Errors: those of Model::load.
+    static Result<std::shared_ptr<Worker>> start(const std::filesystem::path& path,
+                                                 const ModelOptions& options);
+    // Ends what is at work, and writes snapshots of what changed.
+    ~Worker();
+    Worker(const Worker&) = delete;
+    Worker& operator=(const Worker&) = delete;
+
+    std::shared_ptr<DocumentState> open(std::string_view name);
+    void close(DocumentState& document);
+
+    // Calls `change` on a copy of the document's source, and takes that. Returns the version. Errors: those
+    // of `change`, after which nothing has changed.
+    Result<int64_t> change(DocumentState& document, const std::function<Result<void>(PromptSource&)>& change);
+
+    // Waits until the document's cache holds its source and `work` was done on it, on the model thread.
+    // Errors: those of Session::encode and of `work`.
+    Result<void> perform(DocumentState& document, const Work& work, const std::stop_token& stop);
+
+    Result<void> heal(DocumentState& document, const std::stop_token& stop);
+    void cancel(DocumentState& document);
+    SessionStats stats(const DocumentState& document) const;
+
+    const LoadedModel& model() const { return *model_; }
+    const ModelOptions& options() const { return options_; }
+    int32_t n_ctx() const { return n_ctx_; }
+
+  private:
+    using Lock = std::unique_lock<std::mutex>;
+
+    struct Request {
+        DocumentState& document;
+        const Work& work;
+        Result<void> result = {};
+        bool done = false;
+        bool cancelled = false;
+    };
+
+    // What the thread is at.
+    struct Current {
+        const DocumentState* document = nullptr;
+        Request* request = nullptr; // null: nobody waits for it
+        int64_t version = 0;        // that it puts into the cache; 0: it heals
+    };
+
+    Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::unique_ptr<Engine> engine);
+    Result<std::unique_ptr<LiveDocument>> make_document() const;
+
+    void serve();
+    void wait(Lock& lock);
+    Result<void> run(Lock& lock, const Current& current, const std::function<Result<void>()>& job);
+    void serve_request(Lock& lock);
+    // These do one thing and return true, or find nothing to do.
+    bool forget_one(Lock& lock);
+    bool encode_one(Lock& lock);
+    bool heal_one(Lock& lock);
+    bool save_one(Lock& lock);
+    std::shared_ptr<DocumentState> find_document(const std::function<bool(const DocumentState&)>& is_wanted);
+    Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source) const;
+    void note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
+                     int64_t version);
+
+    void end(Request& request, Result<void> result);
+    void cancel_requests_of(const DocumentState& document, std::string_view reason);
+    void stop_background();
+
+    ModelOptions options_;
+    std::unique_ptr<LoadedModel> model_;
+    std::unique_ptr<Engine> engine_;
+    DocumentStore store_;
+    int32_t n_ctx_ = 0;
+
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;                          // the thread has something to do
+    std::condition_variable done_;                          // a request is done, or a document healed
+    std::vector<std::shared_ptr<DocumentState>> documents_; // open ones, the one changed last in front
+    std::deque<Request*> requests_;
+    Current current_;
+    std::atomic<bool> cancel_ = false; // the engine's flag: ends what current_ is
+    bool stopping_ = false;
+    int64_t n_unnamed_ = 0;
+    std::vector<std::string> closed_; // ids of documents that nobody can open again
+    std::chrono::steady_clock::time_point next_save_;
+    std::thread thread_; // last: it uses everything above
+};
+
+} // namespace pie

@@ -1,0 +1,183 @@
+// What the model thread does.
+
+#include "library/worker.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace pie {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int32_t repair_tokens_max = 64; // more are left to idle time
+
+} // namespace
+
+void Worker::serve() {
+    Lock lock(mutex_);
+    while (!stopping_) {
+        // Each of these looks at what there is to do under the lock and, if there is nothing, keeps it: so no
+        // call to wake up is missed.
+        if (!requests_.empty()) {
+            serve_request(lock);
+        } else if (!forget_one(lock) && !encode_one(lock) && !save_one(lock) && !heal_one(lock)) {
+            wait(lock);
+        }
+    }
+    for (Request* request : requests_) {
+        end(*request, fail(ErrorCode::cancelled, "the model is being closed"));
+    }
+    requests_.clear();
+    while (forget_one(lock)) {
+    }
+    lock.unlock();
+    (void)store_.save_all(); // each trouble is told
+}
+
+bool Worker::forget_one(Lock& lock) {
+    if (closed_.empty()) {
+        return false;
+    }
+    const std::string id = std::move(closed_.back());
+    closed_.pop_back();
+    lock.unlock();
+    store_.forget(id);
+    lock.lock();
+    return true;
+}
+
+void Worker::wait(Lock& lock) {
+    if (options_.snapshot_folder.empty()) {
+        wake_.wait(lock);
+    } else {
+        wake_.wait_until(lock, next_save_);
+    }
+}
+
+// Runs a job without the lock, as what the thread is at: so it can be cancelled.
+Result<void> Worker::run(Lock& lock, const Current& current, const std::function<Result<void>()>& job) {
+    current_ = current;
+    cancel_ = false;
+    lock.unlock();
+    auto result = job();
+    lock.lock();
+    current_ = {};
+    return result;
+}
+
+Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source) const {
+    const ReuseOptions reuse{.repair = repair_tokens_max, .milliseconds = options_.update_milliseconds};
+    if (!source.text) {
+        return live.update(source.tokens, reuse);
+    }
+    live.set_context(source.context);
+    return live.update(source.text->text(), source.cursor, reuse);
+}
+
+void Worker::note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
+                         int64_t version) {
+    SessionStats& stats = document.stats;
+    stats.version_encoded = version;
+    stats.tokens = live.sequence().n_tokens();
+    stats.tokens_exact = live.sequence().n_exact();
+    stats.lines_cut_at_start = live.lines_cut().at_start;
+    stats.lines_cut_at_end = live.lines_cut().at_end;
+    stats.chunks_left_out = live.chunks_left_out();
+    if (report.tokens_encoded > 0) {
+        stats.last_update = report;
+    }
+    document.behind = version != stats.version;
+    document.stale = stats.tokens_exact < stats.tokens;
+}
+
+void Worker::serve_request(Lock& lock) {
+    Request& request = *requests_.front();
+    requests_.pop_front();
+    DocumentState& document = request.document;
+    const auto source = document.source;
+    const int64_t version = document.stats.version;
+    LiveDocument* live = nullptr;
+    std::optional<UpdateReport> report;
+    auto result =
+        run(lock, {.document = &document, .request = &request, .version = version}, [&]() -> Result<void> {
+            PIE_ASSIGN(live, store_.acquire(document.id));
+            PIE_ASSIGN(report, bring_up_to_date(*live, *source));
+            return request.work(*live, *report);
+        });
+    if (report) {
+        note_update(document, *live, *report, version);
+    }
+    end(request, std::move(result));
+}
+
+std::shared_ptr<DocumentState>
+Worker::find_document(const std::function<bool(const DocumentState&)>& is_wanted) {
+    const auto found =
+        std::ranges::find_if(documents_, [&](const auto& document) { return is_wanted(*document); });
+    return found == documents_.end() ? nullptr : *found;
+}
+
+bool Worker::encode_one(Lock& lock) {
+    const auto document = find_document([](const DocumentState& d) { return d.behind; });
+    if (!document) {
+        return false;
+    }
+    const auto source = document->source;
+    const int64_t version = document->stats.version;
+    LiveDocument* live = nullptr;
+    UpdateReport report;
+    const auto result = run(lock, {.document = document.get(), .version = version}, [&]() -> Result<void> {
+        PIE_ASSIGN(live, store_.acquire(document->id));
+        PIE_ASSIGN(report, bring_up_to_date(*live, *source));
+        return {};
+    });
+    if (result) {
+        note_update(*document, *live, report, version);
+    } else if (result.error().code != ErrorCode::cancelled) {
+        // Whoever asks for this text next is told why.
+        document->behind = version != document->stats.version;
+    }
+    done_.notify_all();
+    return true;
+}
+
+bool Worker::heal_one(Lock& lock) {
+    const auto document = find_document(
+        [this](const DocumentState& d) { return d.stale && (options_.heal_when_idle || d.heal_wanted); });
+    if (!document) {
+        return false;
+    }
+    LiveDocument* live = store_.find(document->id);
+    bool ended = live == nullptr; // dropped from memory, where nothing of it is stale
+    if (live != nullptr) {
+        int32_t n_healed = 0;
+        const auto result = run(lock, {.document = document.get()}, [&]() -> Result<void> {
+            PIE_ASSIGN(n_healed, live->heal());
+            return {};
+        });
+        ended = result ? n_healed == 0 : result.error().code != ErrorCode::cancelled;
+        document->stats.tokens_exact = live->sequence().n_exact();
+    }
+    if (ended) {
+        document->stale = false;
+        done_.notify_all();
+    }
+    return true;
+}
+
+bool Worker::save_one(Lock& lock) {
+    if (options_.snapshot_folder.empty() || Clock::now() < next_save_) {
+        return false;
+    }
+    lock.unlock();
+    const bool saved = store_.save_one();
+    lock.lock();
+    if (!saved) {
+        next_save_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                        std::chrono::duration<double>(options_.snapshot_seconds));
+    }
+    return true;
+}
+
+} // namespace pie

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# install_test.sh BUILD PIE MODEL: installs the library from a build folder into an empty place, builds the
+# examples against that alone, as another project would, and runs them on a model of the catalogue.
+set -euo pipefail
+
+build=$1 pie=$2 model=$3
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+cmake --install "$build" --prefix "$work/prefix" >"$work/log" || { cat "$work/log"; exit 1; }
+if grep -rq "$root" "$work/prefix" --include='*.cmake' --include='*.pc' --include='*.h'; then
+    echo "An installed file names the source tree."
+    exit 1
+fi
+
+cmake -S "$root/examples" -B "$work/cpp" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" &&
+    cmake --build "$work/cpp" >>"$work/log" || { cat "$work/log"; exit 1; }
+export PKG_CONFIG_PATH
+PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name pie.pc)")
+read -ra flags < <(pkg-config --cflags --libs pie)
+cc -std=c11 -Wall -Wextra -Wpedantic -Werror -o "$work/complete_c" "$root/examples/complete.c" "${flags[@]}" \
+    "-Wl,-rpath,$(pkg-config --variable=libdir pie)"
+
+printf 'int sum(int a, int b) {\n    return a' >"$work/sum.c"
+file=$("$pie" model path "$model")
+cpp=$("$work/cpp/complete" "$file" "$work/sum.c" 2>"$work/reports")
+c=$("$work/complete_c" "$file" "$work/sum.c")
+echo "C++: $cpp"
+echo "C: $c"
+cat "$work/reports"
+[[ -n $c && $cpp == "$c"* ]]
