@@ -91,7 +91,8 @@ struct UpdateReport {
     int32_t tokens_kept = 0;    // served from the cache
     int32_t tokens_moved = 0;   // kept ones whose position changed
     int32_t tokens_encoded = 0;
-    double milliseconds = 0; // from the call to the logits of the last token
+    int32_t tokens_exact = 0; // of the sequence, from its start on: what a full recompute would hold
+    double milliseconds = 0;  // from the call to the logits of the last token
 };
 
 struct Completion {

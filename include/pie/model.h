@@ -20,6 +20,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -81,7 +82,11 @@ class Model {
     // The bytes of tokens, put together. Errors: invalid_argument (no such token).
     Result<std::string> detokenize(const std::vector<TokenId>& tokens) const;
 
+    // What a prompt that is handed over as tokens should begin with, if the model wants anything.
+    std::optional<TokenId> beginning() const;
+
     int32_t n_ctx() const;
+    int32_t vocabulary_size() const;
     // Whether the model was trained to fill in the middle.
     bool fills_in_the_middle() const;
 

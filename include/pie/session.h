@@ -25,11 +25,12 @@
 namespace pie {
 
 struct SessionStats {
-    int64_t version = 0;           // of the text: counts the calls that changed text, cursor or context
-    int64_t version_encoded = 0;   // the last one that the cache held
-    int32_t tokens = 0;            // in the cache
-    int32_t tokens_exact = 0;      // of them, from the start on: what a full recompute would hold
-    UpdateReport last_update;      // that encoded anything
+    int64_t version = 0;         // of the text: counts the calls that changed text, cursor or context
+    int64_t version_encoded = 0; // the last one that the cache held
+    int32_t tokens = 0;          // in the cache
+    int32_t tokens_exact = 0;    // of them, from the start on: what a full recompute would hold
+    UpdateReport last_update;    // that encoded anything
+    int64_t last_update_version = 0;
     size_t lines_cut_at_start = 0; // that the context had no room for
     size_t lines_cut_at_end = 0;
     size_t chunks_left_out = 0; // of set_context()
@@ -54,6 +55,9 @@ class Session {
     // not encoded again, wherever they stand now. Errors: corrupt (a chunk that is not UTF-8).
     Result<int64_t> set_context(DocumentContext context);
 
+    // Text and context at once, so that neither is encoded beside an old other one. Errors: those of both.
+    Result<int64_t> set_document(std::string text, ByteOffset cursor, DocumentContext context);
+
     // Waits until the last text is in the cache. Errors: too_large, cancelled (by `stop`, cancel() or a newer
     // change), busy, invalid_argument (nothing to continue), internal.
     Result<void> encode(std::stop_token stop = {});
@@ -74,6 +78,9 @@ class Session {
 
     // Ends the completion that is at work or waits. The session stays as it is.
     void cancel();
+
+    // Drops what is cached, the snapshot included. The text stays, and is encoded anew when it is asked for.
+    void forget();
 
     SessionStats stats() const;
 

@@ -1,5 +1,6 @@
 #include "cache/kv_cache.h"
 
+#include "base/check.h"
 #include "cache/rotation.h"
 
 #include <fmt/format.h>
@@ -83,6 +84,35 @@ Result<void> KvCache::allocate(const LoadedModel& model, const KvCacheOptions& o
         buffers_.emplace_back(buffer);
     }
     return {};
+}
+
+void KvCache::copy_rows(const KvCache& from, std::span<const CellIndex> from_cells,
+                        std::span<const CellIndex> to_cells) {
+    PIE_CHECK(from.keys_.size() == keys_.size() && from_cells.size() == to_cells.size(),
+              "caches that are alike");
+    std::vector<std::byte> rows;
+    for (size_t i = 0; i < from_cells.size();) {
+        size_t n = 1; // in a row in both caches
+        while (i + n < from_cells.size() &&
+               from_cells[i + n].value == from_cells[i].value + static_cast<int32_t>(n) &&
+               to_cells[i + n].value == to_cells[i].value + static_cast<int32_t>(n)) {
+            ++n;
+        }
+        const auto copy = [&](const ggml_tensor* source, ggml_tensor* target) {
+            PIE_CHECK(source->type == target->type && source->nb[1] == target->nb[1],
+                      "caches that are alike");
+            rows.resize(n * source->nb[1]);
+            ggml_backend_tensor_get(source, rows.data(),
+                                    static_cast<size_t>(from_cells[i].value) * source->nb[1], rows.size());
+            ggml_backend_tensor_set(target, rows.data(),
+                                    static_cast<size_t>(to_cells[i].value) * target->nb[1], rows.size());
+        };
+        for (size_t layer = 0; layer < keys_.size(); ++layer) {
+            copy(from.keys_[layer], keys_[layer]);
+            copy(from.values_[layer], values_[layer]);
+        }
+        i += n;
+    }
 }
 
 size_t KvCache::bytes() const {

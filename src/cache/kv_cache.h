@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace pie {
@@ -46,6 +47,10 @@ class KvCache {
     int32_t n_layer() const { return static_cast<int32_t>(keys_.size()); }
 
     size_t bytes() const;
+
+    // Copies the rows of cells of another cache of the same model and types into these, pair by pair.
+    void copy_rows(const KvCache& from, std::span<const CellIndex> from_cells,
+                   std::span<const CellIndex> to_cells);
 
   private:
     KvCache(int32_t n_cells, ggml_type type_k);

@@ -35,7 +35,7 @@ int32_t BatchCost::tokens_within(double milliseconds) const {
     // A token costs something, and not more than its share of a batch, whatever a disturbed machine says.
     slope = std::clamp(slope, 0.02 * mean_milliseconds / mean_tokens, mean_milliseconds / mean_tokens);
     const double tokens = mean_tokens + (milliseconds - mean_milliseconds) / slope;
-    return static_cast<int32_t>(std::clamp(tokens, 0.0, static_cast<double>(n_tokens_max)));
+    return static_cast<int32_t>(std::clamp(tokens, 0.0, 1e6));
 }
 
 } // namespace pie

@@ -47,6 +47,14 @@ Result<std::string> Model::detokenize(const std::vector<TokenId>& tokens) const 
     return text;
 }
 
+std::optional<TokenId> Model::beginning() const {
+    return worker_->model().vocabulary().beginning();
+}
+
+int32_t Model::vocabulary_size() const {
+    return worker_->model().vocabulary().size();
+}
+
 int32_t Model::n_ctx() const {
     return worker_->n_ctx();
 }

@@ -36,6 +36,15 @@ Result<void> check_tokens(const Vocabulary& vocabulary, std::span<const TokenId>
     return {};
 }
 
+Result<void> check_context(const DocumentContext& context) {
+    for (const ContextChunk& chunk : context.chunks) {
+        if (!utf8::is_valid(chunk.text) || !utf8::is_valid(chunk.file_name)) {
+            return fail(ErrorCode::corrupt, "a chunk of context is not valid UTF-8");
+        }
+    }
+    return {};
+}
+
 } // namespace
 
 Result<int64_t> Session::set_text(std::string text, ByteOffset cursor) {
@@ -70,14 +79,21 @@ Result<int64_t> Session::set_tokens(std::vector<TokenId> tokens) {
 }
 
 Result<int64_t> Session::set_context(DocumentContext context) {
-    for (const ContextChunk& chunk : context.chunks) {
-        if (!utf8::is_valid(chunk.text) || !utf8::is_valid(chunk.file_name)) {
-            return fail(ErrorCode::corrupt, "a chunk of context is not valid UTF-8");
-        }
-    }
+    PIE_TRY(check_context(context));
     return handle_->worker->change(*handle_->document, [&](PromptSource& source) -> Result<void> {
         source.context = std::move(context);
         return {};
+    });
+}
+
+Result<int64_t> Session::set_document(std::string text, ByteOffset cursor, DocumentContext context) {
+    PIE_TRY(check_context(context));
+    PIE_ASSIGN(Document document, Document::from_text(std::move(text)));
+    return handle_->worker->change(*handle_->document, [&](PromptSource& source) {
+        source.text = std::move(document);
+        source.tokens.clear();
+        source.context = std::move(context);
+        return set_cursor(source, cursor);
     });
 }
 
@@ -122,6 +138,10 @@ Result<void> Session::heal(std::stop_token stop) {
 
 void Session::cancel() {
     handle_->worker->cancel(*handle_->document);
+}
+
+void Session::forget() {
+    handle_->worker->forget(*handle_->document);
 }
 
 SessionStats Session::stats() const {

@@ -117,7 +117,7 @@ void Worker::close(DocumentState& document) {
         }
         const auto found = std::ranges::find(documents_, &document, &std::shared_ptr<DocumentState>::get);
         if (!document.has_name) {
-            closed_.push_back(document.id);
+            forgotten_.push_back(document.id);
         }
         documents_.erase(found);
     }
@@ -201,6 +201,16 @@ Result<void> Worker::heal(DocumentState& document, const std::stop_token& stop) 
 void Worker::cancel(DocumentState& document) {
     const Lock lock(mutex_);
     cancel_requests_of(document, "cancelled");
+}
+
+void Worker::forget(DocumentState& document) {
+    {
+        const Lock lock(mutex_);
+        cancel_requests_of(document, "the session's cache is being dropped");
+        forgotten_.push_back(document.id);
+        stop_background();
+    }
+    wake_.notify_all();
 }
 
 SessionStats Worker::stats(const DocumentState& document) const {

@@ -82,6 +82,7 @@ class Worker {
 
     Result<void> heal(DocumentState& document, const std::stop_token& stop);
     void cancel(DocumentState& document);
+    void forget(DocumentState& document);
     SessionStats stats(const DocumentState& document) const;
 
     const LoadedModel& model() const { return *model_; }
@@ -142,7 +143,7 @@ class Worker {
     std::atomic<bool> cancel_ = false; // the engine's flag: ends what current_ is
     bool stopping_ = false;
     int64_t n_unnamed_ = 0;
-    std::vector<std::string> closed_; // ids of documents that nobody can open again
+    std::vector<std::string> forgotten_; // ids of documents whose caches are to be dropped
     std::chrono::steady_clock::time_point next_save_;
     std::thread thread_; // last: it uses everything above
 };

@@ -36,14 +36,19 @@ void Worker::serve() {
 }
 
 bool Worker::forget_one(Lock& lock) {
-    if (closed_.empty()) {
+    if (forgotten_.empty()) {
         return false;
     }
-    const std::string id = std::move(closed_.back());
-    closed_.pop_back();
+    const std::string id = std::move(forgotten_.back());
+    forgotten_.pop_back();
     lock.unlock();
     store_.forget(id);
     lock.lock();
+    if (const auto document = find_document([&](const DocumentState& d) { return d.id == id; })) {
+        document->stats.version_encoded = 0;
+        document->stats.tokens = 0;
+        document->stats.tokens_exact = 0;
+    }
     return true;
 }
 
@@ -68,11 +73,16 @@ Result<void> Worker::run(Lock& lock, const Current& current, const std::function
 
 Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source) const {
     const ReuseOptions reuse{.repair = repair_tokens_max, .milliseconds = options_.update_milliseconds};
-    if (!source.text) {
-        return live.update(source.tokens, reuse);
-    }
-    live.set_context(source.context);
-    return live.update(source.text->text(), source.cursor, reuse);
+    const auto update = [&] {
+        if (!source.text) {
+            return live.update(source.tokens, reuse);
+        }
+        live.set_context(source.context);
+        return live.update(source.text->text(), source.cursor, reuse);
+    };
+    PIE_ASSIGN(UpdateReport report, update());
+    report.tokens_exact = live.sequence().n_exact();
+    return report;
 }
 
 void Worker::note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
@@ -86,6 +96,7 @@ void Worker::note_update(DocumentState& document, const LiveDocument& live, cons
     stats.chunks_left_out = live.chunks_left_out();
     if (report.tokens_encoded > 0) {
         stats.last_update = report;
+        stats.last_update_version = version;
     }
     document.behind = version != stats.version;
     document.stale = stats.tokens_exact < stats.tokens;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 namespace pie {
 namespace {
@@ -35,6 +36,8 @@ std::vector<Position> worn_positions(const KvCells& cells, const EditPlan& plan)
     return worn;
 }
 
+constexpr int32_t seam_min = 2; // what a seam is shortened to at the most
+
 // Layers agree enough on what matters for a few of them to tell (docs/fidelity.md).
 LayerSet every_fourth(int32_t n_layer) {
     LayerSet layers;
@@ -58,31 +61,61 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     }
     const bool repairs = options.method == ReuseMethod::pie_seam;
     const Vocabulary& vocabulary = engine_.model().vocabulary();
-    EditPlan plan = plan_edit(wanted, static_cast<int32_t>(cached.size()), runs,
-                              [&vocabulary](TokenId token) { return vocabulary.is_control(token); },
-                              {.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs});
+    const auto plan_with_seam = [&](int32_t seam) {
+        return plan_edit(wanted, static_cast<int32_t>(cached.size()), runs,
+                         [&vocabulary](TokenId token) { return vocabulary.is_control(token); },
+                         {.seam = repairs ? seam : 0, .repair_control_tokens = repairs});
+    };
+    EditPlan plan = plan_with_seam(options.seam);
+    const int32_t affordable = options.milliseconds > 0
+                                   ? engine_.batch_cost().tokens_within(options.milliseconds)
+                                   : std::numeric_limits<int32_t>::max();
+    for (int32_t seam = options.seam / 2; seam >= seam_min && std::ssize(plan.encode) > affordable;
+         seam /= 2) {
+        plan = plan_with_seam(seam);
+    }
     if (options.method == ReuseMethod::pie || repairs) {
         pie::encode_again(plan, worn_positions(cells, plan));
     }
     const auto unchanged = static_cast<int32_t>(std::ranges::mismatch(cached, wanted).in1 - cached.begin());
     if (repairs && options.repair > 0 && unchanged < std::ssize(cached)) {
+        const auto n_planned = static_cast<int32_t>(plan.encode.size());
         const std::vector<float> attention = carry_over(plan, cells.attention(), wanted.size());
-        pie::encode_again(plan, options.policy({.cached = cached,
-                                                .wanted = wanted,
-                                                .plan = plan,
-                                                .attention = attention,
-                                                .stale_from = Position(std::min(unchanged, n_exact())),
-                                                .budget = repair_budget(plan, options)}));
+        pie::encode_again(plan,
+                          options.policy({.cached = cached,
+                                          .wanted = wanted,
+                                          .plan = plan,
+                                          .attention = attention,
+                                          .stale_from = Position(std::min(unchanged, n_exact())),
+                                          .budget = std::clamp(affordable - n_planned, 0, options.repair)}));
     }
     return plan;
 }
 
-int32_t LiveSequence::repair_budget(const EditPlan& plan, const ReuseOptions& options) const {
-    if (options.milliseconds <= 0) {
-        return options.repair;
+Result<void> LiveSequence::adopt(std::span<const TokenId> wanted) {
+    constexpr std::ptrdiff_t n_worthwhile = 32; // fewer are as soon encoded
+    LiveSequence* best = nullptr;
+    std::ptrdiff_t n_best = n_worthwhile - 1;
+    for (LiveSequence* donor : donors_ ? donors_() : std::vector<LiveSequence*>()) {
+        const auto exact = donor->tokens().first(static_cast<size_t>(donor->n_exact()));
+        const auto n_common = std::ranges::mismatch(exact, wanted).in1 - exact.begin();
+        if (donor != this && n_common > n_best) {
+            best = donor;
+            n_best = n_common;
+        }
     }
-    const int32_t affordable = engine_.batch_cost().tokens_within(options.milliseconds);
-    return std::clamp(affordable - static_cast<int32_t>(plan.encode.size()), 0, options.repair);
+    if (best == nullptr || std::ssize(wanted) > n_tokens_max()) {
+        return {};
+    }
+    PIE_TRY(engine_.rotate_keys(best->cache_));
+    std::vector<CellIndex> from;
+    std::vector<CellIndex> to;
+    for (std::ptrdiff_t i = 0; i < n_best; ++i) {
+        from.push_back(best->cache_.cells().cell_at(Position(static_cast<int32_t>(i))));
+        to.push_back(cache_.cells().append(wanted[static_cast<size_t>(i)]));
+    }
+    cache_.copy_rows(best->cache_, from, to);
+    return {};
 }
 
 // What is appended changes nothing before it, so that each batch of it is kept for itself. At least one token
@@ -120,6 +153,9 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
     }
     int32_t n_appended = 0;
     if (!full) {
+        if (n_tokens() == 0) {
+            PIE_TRY(adopt(wanted));
+        }
         PIE_ASSIGN(n_appended, append_whole_batches(wanted, progress));
     }
     const EditPlan edit = plan(wanted, options);

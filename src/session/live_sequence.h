@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace pie {
@@ -32,11 +33,12 @@ enum class ReuseMethod {
 
 struct ReuseOptions {
     ReuseMethod method = ReuseMethod::pie_seam;
-    int32_t seam = 8; // tokens, for pie_seam
+    int32_t seam = 8; // tokens, for pie_seam; fewer where `milliseconds` is too little for it
     // Kept tokens behind an edit, for pie_seam, that `policy` may choose to encode again. What is only
     // appended needs none.
     int32_t repair = 16;
-    // Where above 0, only as many of them as the batch is expected to leave time for.
+    // Where above 0: seams are shortened to two tokens at the least, and only as many are repaired, as the
+    // batch is expected to leave time for.
     double milliseconds = 0;
     RepairPolicy policy = repair_by_attention;
 };
@@ -46,6 +48,9 @@ enum class Observe { no, yes };
 
 // Hears how many of the tokens to encode are done.
 using UpdateProgress = std::function<void(int32_t done, int32_t total)>;
+
+class LiveSequence;
+using Donors = std::function<std::vector<LiveSequence*>()>;
 
 class LiveSequence {
   public:
@@ -78,6 +83,11 @@ class LiveSequence {
     // most. They are not exact afterwards, but closer. Returns how many it encoded. Errors: as heal().
     Result<int32_t> repair(int32_t n_tokens);
 
+    // Names other sequences of the same engine and cache types. An update of an empty sequence copies what
+    // one of them holds exactly of the same beginning, such as the files that go before every document's
+    // text.
+    void set_donors(Donors donors) { donors_ = std::move(donors); }
+
     // The layers whose attention extend() records; by default every fourth.
     void observe_layers(LayerSet layers) { observed_ = layers; }
 
@@ -98,9 +108,9 @@ class LiveSequence {
     Engine& engine() const { return engine_; }
 
   private:
+    Result<void> adopt(std::span<const TokenId> wanted);
     Result<int32_t> append_whole_batches(std::span<const TokenId> wanted, const UpdateProgress& progress);
     EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options) const;
-    int32_t repair_budget(const EditPlan& plan, const ReuseOptions& options) const;
     Result<void> run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
                      const UpdateProgress& progress);
     Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
@@ -111,6 +121,7 @@ class LiveSequence {
     Engine& engine_;
     KvCache& cache_;
     LayerSet observed_;
+    Donors donors_;
     std::vector<float> logits_;
     int64_t changes_ = 0;
 };

@@ -174,6 +174,25 @@ TEST_CASE("in a model of one layer a moved key is as good as a new one") {
     }
 }
 
+TEST_CASE("where time is short, seams are shorter and nothing is repaired") {
+    const auto model = testing::load_tiny_model(small);
+    Live live(*model);
+    std::mt19937 random(1);
+    std::vector<TokenId> tokens = uniform_tokens(random, 200, testing::tiny_vocabulary_size);
+    live.update(tokens, {});
+    const auto encoded_for = [&](const ReuseOptions& options) {
+        for (const int place : {40, 80, 120}) {
+            tokens[static_cast<size_t>(place)] =
+                TokenId(1 + (tokens[static_cast<size_t>(place)].value + 1) % 200);
+        }
+        return live.update(tokens, options).tokens_encoded;
+    };
+    CHECK(encoded_for({.repair = 0}) == 3 * (1 + 8) + 1);
+    CHECK(encoded_for({.repair = 0, .milliseconds = 1e-9}) == 3 * (1 + 2) + 1);
+    CHECK(encoded_for({.repair = 64, .milliseconds = 1e-9}) == 3 * (1 + 2) + 1);
+    CHECK(encoded_for({.repair = 0, .milliseconds = 1e9}) == 3 * (1 + 8) + 1);
+}
+
 TEST_CASE("the method that ignores edits keeps sequence and logits") {
     const auto model = testing::load_tiny_model(small);
     Live live(*model);

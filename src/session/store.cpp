@@ -74,6 +74,13 @@ Result<LiveDocument*> DocumentStore::acquire(std::string_view id) {
     }
     PIE_ASSIGN(auto session, make_());
     fingerprint_ = session->sequence().engine().model().fingerprint();
+    session->sequence().set_donors([this] {
+        std::vector<LiveSequence*> sequences;
+        for (const Entry& entry : entries_) {
+            sequences.push_back(&entry.session->sequence());
+        }
+        return sequences;
+    });
     entries_.push_front({std::string(id), std::move(session)});
     Entry& entry = entries_.front();
     // Before others are dropped, whose snapshots may drive this one's out of the folder.

@@ -4,7 +4,8 @@
 // When their caches together exceed the budget, the documents that were not used for longest are dropped from
 // memory; with a folder given they are written to snapshots there first, from which they come back as they
 // were, in this process or a later one. A snapshot that cannot be written or read costs time, never
-// correctness: the document is encoded anew.
+// correctness: the document is encoded anew. A new document copies what another one in memory holds of the
+// same beginning.
 //
 // Thread rule: the model thread alone. Outlived by the Engine that the sessions use.
 
@@ -38,6 +39,8 @@ class DocumentStore {
     // `make` gives sessions of one model that are alike.
     DocumentStore(DocumentStoreOptions options, Factory make)
         : options_(std::move(options)), make_(std::move(make)) {}
+    DocumentStore(const DocumentStore&) = delete; // documents know where they are
+    DocumentStore& operator=(const DocumentStore&) = delete;
 
     // The session of a document: as it was left, where memory or a snapshot holds it, else an empty one. It
     // stays until the next acquire(), which may drop it. Errors: those of `make`; nothing is dropped then.

@@ -329,4 +329,31 @@ TEST_CASE("old snapshots give way to new ones, and unfinished files of killed pr
     CHECK(acquire(store, "d").sequence().n_tokens() > 0);
 }
 
+TEST_CASE("a new document copies what another one holds of the same beginning") {
+    Stored stored;
+    DocumentStore store = stored.open(4);
+    const std::string shared(100, 'a');
+    const auto prompt = [&](const std::string& end) {
+        return stored.model->vocabulary().tokenize(shared + end);
+    };
+    LiveDocument& first = acquire(store, "first");
+    REQUIRE(first.update(prompt(" first document")));
+    LiveDocument& second = acquire(store, "second");
+    const UpdateReport report = second.update(prompt(" second one")).value();
+    CHECK(report.tokens_kept > std::ssize(prompt("")) - 4);
+    CHECK(report.tokens_encoded < 20);
+    CHECK(second.sequence().n_exact() == second.sequence().n_tokens());
+    const auto alone = stored.new_session().value();
+    REQUIRE(alone->update(prompt(" second one")));
+    CHECK(testing::relative_error(second.sequence().logits(), alone->sequence().logits()) < 2e-3);
+
+    // What is not exact is not handed on: here the shared part behind an insertion at its beginning.
+    REQUIRE(first.update(stored.model->vocabulary().tokenize("bcdebcde" + shared + " first")));
+    store.forget("second");
+    LiveDocument& third = acquire(store, "third");
+    const UpdateReport none =
+        third.update(stored.model->vocabulary().tokenize("bcdebcde" + shared + " third")).value();
+    CHECK(none.tokens_kept < 20);
+}
+
 } // namespace pie

@@ -1,0 +1,273 @@
+// Somebody types into the middle of a real file, at 10 keys a second, and stops now and then to see a
+// completion: how long it takes from the last key to the first token, and how often the first line written is
+// what a full recompute writes; once with healing in the pauses and once without.
+//
+//   storm_bench MODEL.gguf TEXT [KEYSTROKES]
+//
+// The keys are TEXT's own, KEYSTROKES bytes from its middle on; TEXT without them is what is there before.
+
+#include "eval/metrics.h"
+#include "library/worker.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <functional>
+#include <map>
+#include <random>
+#include <span>
+#include <sstream>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace pie {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds key_period(100);
+constexpr std::chrono::milliseconds pause_length(1000);
+constexpr int keys_to_pause = 25; // on average
+constexpr int32_t n_ctx = 5120;
+constexpr size_t n_recomputed = 24; // completions, at most, evenly over the session
+constexpr size_t n_noise = 6;
+
+// What the screen shows when a completion is asked for.
+struct Pause {
+    size_t n_typed = 0;
+    std::string text;
+    ByteOffset cursor;
+};
+
+struct Answer {
+    double milliseconds = 0; // from the last key to the first token
+    int32_t tokens_encoded = 0;
+    std::string line = {};
+    std::vector<float> logits = {}; // of the first token
+};
+
+struct Script {
+    std::string before;
+    std::string typed;
+    size_t at = 0;
+    std::vector<Pause> pauses;
+
+    // About `n` of the pauses, evenly spread.
+    std::vector<size_t> sample(size_t n) const {
+        std::vector<size_t> indices;
+        const size_t step = (pauses.size() + n - 1) / n;
+        for (size_t i = step / 2; i < pauses.size(); i += step) {
+            indices.push_back(i);
+        }
+        return indices;
+    }
+};
+
+Script make_script(std::string text, size_t n_keys) {
+    std::erase_if(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80U; }); // one key a byte
+    Script script;
+    script.at = std::min(text.find('\n', text.size() / 2), text.size() - 1) + 1;
+    script.typed = text.substr(script.at, n_keys);
+    script.before = text.erase(script.at, script.typed.size());
+    std::mt19937 random(1);
+    for (size_t n = 1; n <= script.typed.size(); ++n) {
+        if (random() % keys_to_pause == 0 || n == script.typed.size()) {
+            Pause pause{.n_typed = n, .text = script.before, .cursor = ByteOffset(script.at + n)};
+            pause.text.insert(script.at, script.typed.substr(0, n));
+            script.pauses.push_back(std::move(pause));
+        }
+    }
+    return script;
+}
+
+class Typist {
+  public:
+    explicit Typist(Worker& worker) : worker_(worker), document_(worker.open("")) {}
+    ~Typist() { worker_.close(*document_); }
+    Typist(const Typist&) = delete;
+    Typist& operator=(const Typist&) = delete;
+
+    Result<void> begin(const std::string& text, ByteOffset cursor) {
+        PIE_ASSIGN(Document document, Document::from_text(text));
+        const auto set = [&](PromptSource& source) -> Result<void> {
+            source.text = std::move(document);
+            source.cursor = cursor;
+            return {};
+        };
+        PIE_TRY(worker_.change(*document_, set));
+        return {};
+    }
+
+    Result<void> press(char key) {
+        pressed_ = Clock::now();
+        const auto add_key = [key](PromptSource& source) {
+            auto applied = source.text->apply({source.cursor, source.cursor, std::string(1, key)});
+            ++source.cursor;
+            return applied;
+        };
+        PIE_TRY(worker_.change(*document_, add_key));
+        return {};
+    }
+
+    Result<Answer> complete() {
+        Answer answer;
+        const auto work = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
+            const std::chrono::duration<double, std::milli> ready = Clock::now() - pressed_;
+            answer.logits.assign(live.sequence().logits().begin(), live.sequence().logits().end());
+            PIE_ASSIGN(const Completion completion,
+                       live.complete({.n_predict = 32, .stop = {.strings = {"\n"}}}));
+            answer.milliseconds = ready.count() + completion.first_token_milliseconds;
+            answer.line = completion.text;
+            return {};
+        };
+        PIE_TRY(worker_.perform(*document_, work, {}));
+        answer.tokens_encoded = worker_.stats(*document_).last_update.tokens_encoded;
+        return answer;
+    }
+
+    Result<void> encode() {
+        return worker_.perform(*document_, [](LiveDocument&, const UpdateReport&) { return Result<void>(); },
+                               {});
+    }
+
+  private:
+    Worker& worker_;
+    std::shared_ptr<DocumentState> document_;
+    Clock::time_point pressed_ = Clock::now();
+};
+
+Result<std::vector<Answer>> type(Worker& worker, const Script& script) {
+    Typist typist(worker);
+    PIE_TRY(typist.begin(script.before, ByteOffset(script.at)));
+    PIE_TRY(typist.encode());
+    std::vector<Answer> answers;
+    for (size_t n = 0; n < script.typed.size(); ++n) {
+        const Clock::time_point next = Clock::now() + key_period;
+        PIE_TRY(typist.press(script.typed[n]));
+        if (script.pauses[answers.size()].n_typed == n + 1) {
+            PIE_ASSIGN(Answer answer, typist.complete());
+            answers.push_back(std::move(answer));
+            std::this_thread::sleep_for(pause_length);
+            fmt::print(stderr, "\r{} of {} keys", n + 1, script.typed.size());
+        }
+        std::this_thread::sleep_until(next);
+    }
+    fmt::print(stderr, "\n");
+    return answers;
+}
+
+double percentile(std::vector<double> values, double share) {
+    std::ranges::sort(values);
+    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
+}
+
+void report_times(const std::vector<Answer>& answers) {
+    std::vector<double> times;
+    for (const Answer& answer : answers) {
+        times.push_back(answer.milliseconds);
+    }
+    fmt::print("    key to first token: p50 {:.1f} ms, p99 {:.1f} ms\n", percentile(times, 0.5),
+               percentile(times, 0.99));
+}
+
+void report_fidelity(const std::map<size_t, Answer>& full, const std::function<Answer(size_t)>& answer_at) {
+    std::vector<double> kls;
+    size_t n_equal = 0;
+    for (const auto& [index, reference] : full) {
+        const Answer answer = answer_at(index);
+        kls.push_back(kl_divergence(reference.logits, answer.logits));
+        n_equal += answer.line == reference.line ? 1 : 0;
+    }
+    fmt::print("    first line equal to full recompute's: {} of {}\n", n_equal, full.size());
+    const size_t half = (kls.size() + 1) / 2;
+    for (size_t begin = 0; begin < kls.size(); begin += half) {
+        const std::vector<double> part(kls.begin() + static_cast<std::ptrdiff_t>(begin),
+                                       kls.begin() +
+                                           static_cast<std::ptrdiff_t>(std::min(kls.size(), begin + half)));
+        fmt::print("    KL of the first token, {} half: p50 {:.5f}, most {:.5f}\n",
+                   begin == 0 ? "first" : "second", percentile(part, 0.5), percentile(part, 1));
+    }
+}
+
+// Each text in a cache of its own, in batches of another size for the noise of rounding.
+using Recomputed = std::map<size_t, Answer>; // by index of the pause
+
+Result<Recomputed> recompute(const LoadedModel& model, const Script& script, std::span<const size_t> sample,
+                             int32_t n_batch) {
+    PIE_ASSIGN(const auto engine, Engine::create(model, {.n_batch = n_batch}));
+    PIE_ASSIGN(const auto live, LiveDocument::create(*engine, {.n_ctx = n_ctx}));
+    Recomputed answers;
+    for (const size_t i : sample) {
+        const Pause& pause = script.pauses[i];
+        const auto start = Clock::now();
+        PIE_ASSIGN(const UpdateReport update,
+                   live->update(pause.text, pause.cursor, {.method = ReuseMethod::full}));
+        Answer answer{.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count(),
+                      .tokens_encoded = update.tokens_encoded};
+        answer.logits.assign(live->sequence().logits().begin(), live->sequence().logits().end());
+        PIE_ASSIGN(const Completion completion,
+                   live->complete({.n_predict = 32, .stop = {.strings = {"\n"}}}));
+        answer.line = completion.text;
+        answers.emplace(i, std::move(answer));
+        fmt::print(stderr, "\r{} of {} recomputed", answers.size(), sample.size());
+    }
+    fmt::print(stderr, "\n");
+    return answers;
+}
+
+Result<void> run(const char* path, const Script& script) {
+    std::vector<std::pair<std::string, std::vector<Answer>>> results;
+    for (const bool heals : {true, false}) {
+        PIE_ASSIGN(const auto worker, Worker::start(path, {.n_ctx = n_ctx, .heal_when_idle = heals}));
+        PIE_ASSIGN(auto answers, type(*worker, script));
+        results.emplace_back(heals ? "with healing" : "without healing", std::move(answers));
+    }
+    PIE_ASSIGN(const auto model, LoadedModel::load(path));
+    PIE_ASSIGN(const auto full, recompute(*model, script, script.sample(n_recomputed), 512));
+    std::vector<size_t> noise = script.sample(n_recomputed);
+    noise.resize(std::min(noise.size(), n_noise));
+    PIE_ASSIGN(const auto other, recompute(*model, script, noise, 128));
+    std::vector<double> full_times;
+    for (const auto& [index, answer] : full) {
+        full_times.push_back(answer.milliseconds);
+    }
+    fmt::print("{} keys into a prompt of {} tokens, {} completions; full recompute p50 {:.0f} ms\n",
+               script.typed.size(), full.begin()->second.tokens_encoded, script.pauses.size(),
+               percentile(full_times, 0.5));
+    for (const auto& [name, answers] : results) {
+        fmt::print("{}\n", name);
+        report_times(answers);
+        report_fidelity(full, [&answers](size_t i) { return answers[i]; });
+    }
+    fmt::print("full recompute in batches of 128, which is the noise\n");
+    report_fidelity(other, [&full](size_t i) { return full.at(i); });
+    return {};
+}
+
+} // namespace
+} // namespace pie
+
+int main(int argc, char** argv) {
+    size_t n_keys = 2000;
+    if (argc < 3 || argc > 4 ||
+        (argc == 4 &&
+         std::from_chars(argv[3], argv[3] + std::string(argv[3]).size(), n_keys).ec != std::errc())) {
+        fmt::print(stderr, "usage: storm_bench MODEL.gguf TEXT [KEYSTROKES]\n");
+        return 2;
+    }
+    std::ifstream file(argv[2]);
+    std::stringstream text;
+    text << file.rdbuf();
+    const auto done = pie::run(argv[1], pie::make_script(text.str(), n_keys));
+    if (!done) {
+        fmt::print(stderr, "{}\n", done.error().message);
+        return 1;
+    }
+    return 0;
+}
