@@ -11,6 +11,7 @@
 #include <future>
 #include <latch>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -201,6 +202,46 @@ TEST_CASE("a receiver that would wait for its own thread is told so") {
         return StreamControl::go_on;
     }));
     CHECK(code == ErrorCode::invalid_argument);
+}
+
+TEST_CASE("a receiver that throws fails its own completion alone") {
+    const Place place;
+    const Model model = place.load();
+    Session session = model.open();
+    REQUIRE(session.set_text(some_text(10), ByteOffset(40)));
+    const auto failed = session.complete({.n_predict = 8}, [](std::string_view) -> StreamControl {
+        throw std::runtime_error("the caller's own trouble");
+    });
+    REQUIRE_FALSE(failed.has_value());
+    CHECK(failed.error().code == ErrorCode::internal);
+    REQUIRE(session.heal());
+    CHECK(are_same(session.complete(asked).value(), fresh_answer(model, some_text(10), 40)));
+}
+
+TEST_CASE("a document that was dropped from memory is healed when somebody waits for that") {
+    const Place place;
+    ModelOptions options = place.options();
+    options.ram_bytes_max = 1;
+    options.heal_when_idle = false;
+    options.snapshot_folder = place.scratch.path / "snapshots";
+    const Model model = place.load(options);
+    Session session = model.open("a");
+    Session other = model.open("b");
+    const std::string text = some_text(20);
+    REQUIRE(session.set_text("x = 1\n" + text, ByteOffset(100)));
+    REQUIRE(session.encode());
+    REQUIRE(session.set_text(text, ByteOffset(94)));
+    REQUIRE(session.encode());
+    CHECK(session.stats().tokens_exact < session.stats().tokens);
+    std::jthread disturbance([&](const std::stop_token& stop) {
+        for (int i = 0; !stop.stop_requested(); ++i) {
+            CHECK(other.set_text(some_text(3 + i % 2), ByteOffset(5)));
+            CHECK(other.encode());
+            std::this_thread::sleep_for(std::chrono::milliseconds(100));
+        }
+    });
+    REQUIRE(session.heal());
+    CHECK(session.stats().tokens_exact == session.stats().tokens);
 }
 
 TEST_CASE("more callers than may wait are refused") {

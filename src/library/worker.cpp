@@ -187,11 +187,11 @@ Result<void> Worker::heal(DocumentState& document, const std::stop_token& stop) 
         done_.notify_all();
     });
     Lock lock(mutex_);
-    document.heal_wanted = true;
+    ++document.n_waiting_to_heal;
     wake_.notify_all();
     done_.wait(lock,
                [&] { return stop.stop_requested() || stopping_ || (!document.stale && !document.behind); });
-    document.heal_wanted = false;
+    --document.n_waiting_to_heal;
     if (document.stale || document.behind) {
         return fail(ErrorCode::cancelled, "cancelled");
     }

@@ -53,7 +53,7 @@ struct DocumentState {
     std::shared_ptr<const PromptSource> source; // null before the first text; replaced, never changed
     bool behind = false;                        // the cache does not hold the source yet, as far as is known
     bool stale = false;                         // healing may have something to do
-    bool heal_wanted = false;                   // somebody waits for it
+    int n_waiting_to_heal = 0;                  // callers
     SessionStats stats;
 };
 

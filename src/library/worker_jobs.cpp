@@ -3,6 +3,7 @@
 #include "library/worker.h"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace pie {
@@ -65,7 +66,13 @@ Result<void> Worker::run(Lock& lock, const Current& current, const std::function
     current_ = current;
     cancel_ = false;
     lock.unlock();
-    auto result = job();
+    auto result = [&]() -> Result<void> {
+        try {
+            return job();
+        } catch (const std::exception& exception) { // of a caller's receiver, or want of memory
+            return fail(ErrorCode::internal, exception.what());
+        }
+    }();
     lock.lock();
     current_ = {};
     return result;
@@ -155,21 +162,27 @@ bool Worker::encode_one(Lock& lock) {
 
 bool Worker::heal_one(Lock& lock) {
     const auto document = find_document(
-        [this](const DocumentState& d) { return d.stale && (options_.heal_when_idle || d.heal_wanted); });
+        [this](const DocumentState& d) { return d.stale && (options_.heal_when_idle || d.n_waiting_to_heal > 0); });
     if (!document) {
         return false;
     }
+    // One that nobody waits for, and that is not in memory any more, is left alone.
+    const bool wanted = document->n_waiting_to_heal > 0;
     LiveDocument* live = store_.find(document->id);
-    bool ended = live == nullptr; // dropped from memory, where nothing of it is stale
-    if (live != nullptr) {
-        int32_t n_healed = 0;
-        const auto result = run(lock, {.document = document.get()}, [&]() -> Result<void> {
+    int32_t n_healed = 0;
+    const auto result = run(lock, {.document = document.get()}, [&]() -> Result<void> {
+        if (live == nullptr && wanted) {
+            PIE_ASSIGN(live, store_.acquire(document->id));
+        }
+        if (live != nullptr) {
             PIE_ASSIGN(n_healed, live->heal());
-            return {};
-        });
-        ended = result ? n_healed == 0 : result.error().code != ErrorCode::cancelled;
+        }
+        return {};
+    });
+    if (live != nullptr) {
         document->stats.tokens_exact = live->sequence().n_exact();
     }
+    const bool ended = result ? n_healed == 0 : result.error().code != ErrorCode::cancelled;
     if (ended) {
         document->stale = false;
         done_.notify_all();
