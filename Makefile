@@ -36,6 +36,7 @@ run: setup
 	@$(PIE) demo
 
 test: build
+	@scripts/install_packages.sh test
 	@$(call pull,$(TEST_MODELS))
 	@ctest --test-dir build/release --no-tests=error --output-on-failure --label-exclude '^(gpu|slow)$$'
 

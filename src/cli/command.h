@@ -27,6 +27,7 @@ void add_demo_command(CLI::App& app, CommandRun& run);
 void add_edit_command(CLI::App& app, CommandRun& run);
 void add_eval_command(CLI::App& app, CommandRun& run);
 void add_model_command(CLI::App& app, CommandRun& run);
+void add_serve_command(CLI::App& app, CommandRun& run);
 
 // 130 interrupted, 2 wrong usage, 1 any other failure.
 int exit_status(ErrorCode code);

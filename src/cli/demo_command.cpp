@@ -25,7 +25,7 @@ namespace {
 
 struct DemoArguments {
     RunFlags run;
-    ReuseOptions reuse;
+    ReuseOptions reuse{.repair = 64, .milliseconds = 100}; // as the library does
     CompletionOptions completion{.n_predict = 24, .sampling = {}};
     bool json = false;
 };

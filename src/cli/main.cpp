@@ -42,6 +42,7 @@ void add_commands(CLI::App& app, pie::CommandRun& run) {
     pie::add_bench_command(app, run);
     pie::add_eval_command(app, run);
     pie::add_model_command(app, run);
+    pie::add_serve_command(app, run);
 }
 
 int parse_and_run(int argc, char** argv) {

@@ -16,6 +16,12 @@ const std::map<std::string, ggml_type> cache_types = {{"f32", GGML_TYPE_F32},
                                                       {"q8_0", GGML_TYPE_Q8_0},
                                                       {"q4_0", GGML_TYPE_Q4_0}};
 
+const std::map<std::string, CacheType> public_cache_types = {{"f32", CacheType::f32},
+                                                             {"f16", CacheType::f16},
+                                                             {"bf16", CacheType::bf16},
+                                                             {"q8_0", CacheType::q8_0},
+                                                             {"q4_0", CacheType::q4_0}};
+
 const std::map<std::string, ReuseMethod> methods = {{"full", ReuseMethod::full},
                                                     {"cfe", ReuseMethod::cfe},
                                                     {"reuse", ReuseMethod::reuse},
@@ -121,11 +127,32 @@ void add_reuse_flags(CLI::App& command, ReuseOptions& options) {
     command.add_option("--seam", options.seam, "Tokens encoded again behind each edit, for pie+seam")
         ->check(CLI::NonNegativeNumber)
         ->capture_default_str();
+    command
+        .add_option("--repair", options.repair,
+                    "Most tokens beyond the seams that are encoded again because completions looked at them, "
+                    "for pie+seam")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
+    command
+        .add_option("--update-ms", options.milliseconds,
+                    "Shorten seams and repair to what this machine is expected to encode in this time; 0: do "
+                    "not")
+        ->check(CLI::NonNegativeNumber)
+        ->capture_default_str();
 }
 
 std::string method_name(ReuseMethod method) {
     const auto found = std::ranges::find(methods, method, [](const auto& entry) { return entry.second; });
     return found->first;
+}
+
+ModelOptions with_run_flags(ModelOptions options, const RunFlags& flags) {
+    options.n_gpu_layers = flags.n_gpu_layers;
+    options.n_threads = flags.n_threads;
+    options.n_ctx = flags.n_ctx;
+    options.keys = public_cache_types.at(flags.type_k);
+    options.values = public_cache_types.at(flags.type_v);
+    return options;
 }
 
 Result<RunningModel> load_model(const RunFlags& flags) {

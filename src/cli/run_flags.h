@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "session/live_document.h"
 
+#include <pie/model.h>
 #include <pie/result.h>
 
 #include <memory>
@@ -32,6 +33,9 @@ void add_reuse_flags(CLI::App& command, ReuseOptions& options);
 
 // As --method takes it.
 std::string method_name(ReuseMethod method);
+
+// What the flags say of a public Model; the rest is as in `options`.
+ModelOptions with_run_flags(ModelOptions options, const RunFlags& flags);
 
 struct RunningModel {
     std::unique_ptr<LoadedModel> model;

@@ -161,8 +161,9 @@ bool Worker::encode_one(Lock& lock) {
 }
 
 bool Worker::heal_one(Lock& lock) {
-    const auto document = find_document(
-        [this](const DocumentState& d) { return d.stale && (options_.heal_when_idle || d.n_waiting_to_heal > 0); });
+    const auto document = find_document([this](const DocumentState& d) {
+        return d.stale && (options_.heal_when_idle || d.n_waiting_to_heal > 0);
+    });
     if (!document) {
         return false;
     }

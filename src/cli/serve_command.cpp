@@ -1,0 +1,170 @@
+// pie serve: the HTTP server that editors' plugins talk to.
+
+#include "base/interrupt.h"
+#include "cli/command.h"
+#include "cli/run_flags.h"
+#include "cli/terminal.h"
+#include "server/client_config.h"
+#include "server/server.h"
+
+#include <pie/model.h>
+
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+
+namespace pie {
+namespace {
+
+struct ServeArguments {
+    RunFlags run;
+    ModelOptions model = {.n_predict_max = 512};
+    ServerOptions server;
+    size_t cache_ram_mb = 2000;
+    std::string snapshots;
+    std::string api_key_file;
+    std::string log_level = "info";
+    std::string editor; // whose configuration is printed
+};
+
+const std::map<std::string, PromptKind> infill_layouts = {{"line", PromptKind::automatic},
+                                                          {"cursor", PromptKind::fill}};
+
+std::string address_of(const ServerOptions& options, int port) {
+    const bool is_v6 = options.host.find(':') != std::string::npos;
+    return fmt::format("http://{}:{}", is_v6 ? "[" + options.host + "]" : options.host, port);
+}
+
+Result<ApiKey> find_api_key(const std::string& file) {
+    if (!file.empty()) {
+        return ApiKey::from_file(file);
+    }
+    const char* key = std::getenv("PIE_API_KEY");
+    return ApiKey(key == nullptr ? "" : key);
+}
+
+// The model's own name, without the folders that it lies in.
+std::string shown_name(const RunFlags& flags) {
+    return flags.hub.empty() ? std::string(flags.model.ends_with(".gguf")
+                                               ? std::filesystem::path(flags.model).stem().string()
+                                               : flags.model)
+                             : flags.hub;
+}
+
+void start_log(const std::string& level) {
+    auto log = spdlog::stderr_color_mt("pie");
+    log->set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
+    spdlog::set_default_logger(std::move(log));
+    spdlog::set_level(spdlog::level::from_str(level));
+}
+
+Result<Model> load(const ServeArguments& arguments) {
+    PIE_ASSIGN(const std::filesystem::path path, find_model(arguments.run.model, arguments.run.hub));
+    ModelOptions options = with_run_flags(arguments.model, arguments.run);
+    options.ram_bytes_max = arguments.cache_ram_mb * 1'000'000;
+    options.snapshot_folder = arguments.snapshots;
+    options.queue_max = arguments.server.requests_max + arguments.server.documents_max;
+    options.on_trouble = [](std::string_view session, const Error& error) {
+        spdlog::warn("the cache of '{}': {}", printable(session), error.message);
+    };
+    return Model::load(path, options);
+}
+
+void print_welcome(const ServerOptions& options, int port) {
+    const std::string address = address_of(options, port);
+    fmt::print(stderr, "pie: listening on {}\n", address);
+    fmt::print(stderr, "pie: for llama.vim, let g:llama_config = {{ 'endpoint_fim': '{}/infill' }}\n",
+               address);
+    fmt::print(stderr, "pie: for other editors, see pie serve --print-config vscode|neovim|zed|continue\n");
+}
+
+Result<void> serve(ServeArguments arguments) {
+    start_log(arguments.log_level);
+    PIE_ASSIGN(arguments.server.api_key, find_api_key(arguments.api_key_file));
+    if (arguments.server.model_name.empty()) {
+        arguments.server.model_name = shown_name(arguments.run);
+    }
+    arguments.server.n_predict_max = arguments.model.n_predict_max;
+    PIE_TRY(check_reach(arguments.server)); // before a large model is loaded in vain
+    PIE_ASSIGN(Model model, load(arguments));
+    PIE_ASSIGN(const auto server, Server::start(std::move(model), arguments.server));
+    print_welcome(arguments.server, server->port());
+    while (!interrupted()) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    }
+    fmt::print(stderr, "pie: shutting down\n");
+    server->stop();
+    return {};
+}
+
+Result<void> print_config(const ServeArguments& arguments) {
+    const std::string name =
+        arguments.server.model_name.empty() ? shown_name(arguments.run) : arguments.server.model_name;
+    PIE_ASSIGN(const std::string config,
+               editor_config(arguments.editor, address_of(arguments.server, arguments.server.port), name));
+    fmt::print("{}", config);
+    return {};
+}
+
+void add_access_flags(CLI::App& command, ServeArguments& arguments) {
+    ServerOptions& server = arguments.server;
+    command
+        .add_option("--host", server.host,
+                    "Address to listen on; another than this machine's own needs a key")
+        ->capture_default_str();
+    command.add_option("--port", server.port, "Port to listen on; 0: any that is free")
+        ->check(CLI::Range(0, 65535))
+        ->capture_default_str();
+    command.add_option("--api-key-file", arguments.api_key_file,
+                       "A file with the key that requests must carry; or the variable PIE_API_KEY");
+    command.add_flag("--insecure", server.insecure, "Let other machines use the server without a key");
+    command.add_option("--cors-origin", server.cors_origin,
+                       "Let web pages of this origin use the server; '*': of any");
+}
+
+void add_engine_flags(CLI::App& command, ServeArguments& arguments) {
+    command.add_option("-n,--n-predict", arguments.model.n_predict_max, "Most tokens of a completion")
+        ->check(CLI::Range(1, 1 << 20))
+        ->capture_default_str();
+    command.add_option("--cache-ram", arguments.cache_ram_mb, "Memory for all caches together, in MB")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    command.add_option("--snapshots", arguments.snapshots,
+                       "A folder for caches that do not fit, and that the next start goes on with");
+    command
+        .add_option("--infill-layout", arguments.model.prompt,
+                    "What stands behind the last marker: the cursor's line, or nothing, as with llama-server")
+        ->transform(CLI::CheckedTransformer(infill_layouts))
+        ->default_str("line");
+    command.add_option("--alias", arguments.server.model_name, "The model's name as clients are told");
+}
+
+} // namespace
+
+void add_serve_command(CLI::App& app, CommandRun& run) {
+    auto arguments = std::make_shared<ServeArguments>();
+    CLI::App* command = app.add_subcommand("serve", "Serve editors over HTTP, as llama-server does");
+    add_run_flags(*command, arguments->run);
+    add_engine_flags(*command, *arguments);
+    add_access_flags(*command, *arguments);
+    command->add_option("--log-level", arguments->log_level, "debug, info, warning, error or off")
+        ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
+        ->capture_default_str();
+    command->add_option("--print-config", arguments->editor, "Print what an editor's settings need, and end")
+        ->check(CLI::IsMember(configurable_editors()));
+    command->callback([arguments, &run] {
+        run = [arguments] {
+            const auto result = arguments->editor.empty() ? serve(*arguments) : print_config(*arguments);
+            return result ? 0 : print_error(result.error());
+        };
+    });
+}
+
+} // namespace pie

@@ -1,0 +1,219 @@
+#include "server/answer.h"
+
+#include "server/completion_json.h"
+
+#include <nlohmann/json.hpp>
+#include <utf8.h>
+
+#include <algorithm>
+
+namespace pie {
+namespace {
+
+using nlohmann::json;
+
+std::string dump(const json& value) {
+    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+const char* error_type(int status) {
+    switch (status) {
+    case 400:
+        return "invalid_request_error";
+    case 401:
+        return "authentication_error";
+    case 403:
+        return "permission_error";
+    case 404:
+        return "not_found_error";
+    case 409:
+        return "conflict_error";
+    case 413:
+        return "exceed_context_size_error";
+    case 429:
+        return "rate_limit_error";
+    case 501:
+        return "not_supported_error";
+    case 503:
+        return "unavailable_error";
+    default:
+        return status < 500 ? "invalid_request_error" : "server_error";
+    }
+}
+
+json selected_fields(const std::vector<std::string>& paths, const json& object) {
+    json selected = json::object();
+    for (const std::string& path : paths) {
+        const json* value = &object;
+        size_t begin = 0;
+        while (value != nullptr && begin <= path.size()) {
+            const size_t end = std::min(path.find('/', begin), path.size());
+            const auto found =
+                value->is_object() ? value->find(path.substr(begin, end - begin)) : value->end();
+            value = found == value->end() ? nullptr : &*found;
+            begin = end + 1;
+        }
+        if (value != nullptr) {
+            selected[path] = *value;
+        }
+    }
+    return selected;
+}
+
+// Of a completion whose text the client has already, where it was streamed.
+enum class Text { shown, streamed };
+
+json llama_completion(const AnswerContext& context, const Generated& generated, size_t index, Text text) {
+    const Completion& completion = generated.completions[index];
+    const GenerationRequest& request = context.request;
+    json object = {{"index", index},
+                   {"content", text == Text::shown ? completion.text : ""},
+                   {"tokens", request.return_tokens && text == Text::shown ? token_ids(completion.tokens)
+                                                                           : json::array()},
+                   {"id_slot", generated.slot},
+                   {"stop", true},
+                   {"model", context.model_name},
+                   {"tokens_predicted", completion.tokens.size()},
+                   {"tokens_evaluated", generated.update.tokens_context},
+                   {"generation_settings", generation_settings(context.model, request)},
+                   {"has_new_line", completion.text.find('\n') != std::string::npos},
+                   {"truncated", completion.finish == FinishReason::context},
+                   {"stop_type", stop_type(completion.finish)},
+                   {"stopping_word", stopping_word(context.model, completion, request.options.stop)},
+                   {"tokens_cached", generated.update.tokens_context},
+                   {"timings", timings(completion, generated.update)},
+                   {"reuse", reuse(generated.update)}};
+    if (!completion.probabilities.empty()) {
+        object["completion_probabilities"] =
+            probabilities(context.model, completion, request.options.probabilities);
+    }
+    return request.response_fields.empty() ? object : selected_fields(request.response_fields, object);
+}
+
+json openai_object(const AnswerContext& context) {
+    return {{"id", context.id},
+            {"object", "text_completion"},
+            {"created", context.created_s},
+            {"model", context.model_name},
+            {"choices", json::array()}};
+}
+
+json openai_completions(const AnswerContext& context, const Generated& generated) {
+    json object = openai_object(context);
+    for (const Completion& completion : generated.completions) {
+        json logprobs;
+        if (!completion.probabilities.empty()) {
+            logprobs["content"] =
+                probabilities(context.model, completion, context.request.options.probabilities);
+        }
+        object["choices"].push_back({{"text", completion.text},
+                                     {"index", object["choices"].size()},
+                                     {"logprobs", std::move(logprobs)},
+                                     {"finish_reason", openai_finish_reason(completion.finish)}});
+    }
+    object["usage"] = usage(generated);
+    object["timings"] = timings(generated.completions.front(), generated.update);
+    object["reuse"] = reuse(generated.update);
+    return object;
+}
+
+std::string event(const json& data) {
+    return "data: " + dump(data) + "\n\n";
+}
+
+} // namespace
+
+int http_status(ErrorCode code) {
+    switch (code) {
+    case ErrorCode::invalid_argument:
+    case ErrorCode::corrupt: // what the client sent is not UTF-8
+    case ErrorCode::too_large:
+        return 400;
+    case ErrorCode::not_found:
+        return 404;
+    case ErrorCode::cancelled:
+        return 409;
+    case ErrorCode::busy:
+        return 429;
+    case ErrorCode::unsupported:
+        return 501;
+    case ErrorCode::io:
+    case ErrorCode::internal:
+        return 500;
+    }
+    return 500;
+}
+
+std::string error_json(int status, std::string_view message) {
+    return dump({{"error", {{"code", status}, {"message", message}, {"type", error_type(status)}}}});
+}
+
+std::string error_json(const Error& error) {
+    const int status = http_status(error.code);
+    if (error.code == ErrorCode::too_large) {
+        return dump(
+            {{"error",
+              {{"code", status}, {"message", error.message}, {"type", "exceed_context_size_error"}}}});
+    }
+    return error_json(status, status == 500 ? "the server failed; its log says why" : error.message);
+}
+
+std::string generation_settings_json(const Model& model, const GenerationRequest& request) {
+    return dump(generation_settings(model, request));
+}
+
+std::string completions_json(const AnswerContext& context, const Generated& generated) {
+    if (context.dialect == Dialect::openai) {
+        return dump(openai_completions(context, generated));
+    }
+    if (generated.completions.size() == 1) {
+        return dump(llama_completion(context, generated, 0, Text::shown));
+    }
+    json array = json::array();
+    for (size_t i = 0; i < generated.completions.size(); ++i) {
+        array.push_back(llama_completion(context, generated, i, Text::shown));
+    }
+    return dump(array);
+}
+
+std::string text_event(const AnswerContext& context, std::string_view text) {
+    if (context.dialect == Dialect::llama_server) {
+        return event({{"index", 0}, {"content", text}, {"tokens", json::array()}, {"stop", false}});
+    }
+    json object = openai_object(context);
+    object["choices"].push_back(
+        {{"text", text}, {"index", 0}, {"logprobs", nullptr}, {"finish_reason", nullptr}});
+    return event(object);
+}
+
+std::string final_events(const AnswerContext& context, const Generated& generated) {
+    if (context.dialect == Dialect::llama_server) {
+        return event(llama_completion(context, generated, 0, Text::streamed));
+    }
+    json object = openai_completions(context, generated);
+    object["choices"][0]["text"] = "";
+    return event(object) + "data: [DONE]\n\n";
+}
+
+std::string error_event(const Error& error) {
+    return "data: " + error_json(error) + "\n\n";
+}
+
+std::string tokens_json(const Model& model, const std::vector<TokenId>& tokens, bool with_pieces) {
+    if (!with_pieces) {
+        return dump({{"tokens", token_ids(tokens)}});
+    }
+    json pieces = json::array();
+    for (const TokenId token : tokens) {
+        const std::string piece = model.detokenize({token}).value_or("");
+        pieces.push_back(
+            {{"id", token.value}, {"piece", utf8::is_valid(piece) ? json(piece) : token_bytes(piece)}});
+    }
+    return dump({{"tokens", std::move(pieces)}});
+}
+
+std::string content_json(std::string_view content) {
+    return dump({{"content", content}});
+}
+
+} // namespace pie

@@ -1,0 +1,53 @@
+#pragma once
+
+// What the server says, as JSON: compact, because llama.vim looks for `"content":` in the raw text, and in
+// the two dialects that clients read, llama-server's and OpenAI's.
+//
+// Pure functions; any thread.
+
+#include "server/generation.h"
+
+#include <pie/completion.h>
+#include <pie/model.h>
+#include <pie/result.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace pie {
+
+// The HTTP status of an error.
+int http_status(ErrorCode code);
+// As llama-server's and OpenAI's clients read it. What went wrong inside of the server stays in its log.
+std::string error_json(const Error& error);
+std::string error_json(int status, std::string_view message);
+
+// What a request settled on; an object.
+std::string generation_settings_json(const Model& model, const GenerationRequest& request);
+
+enum class Dialect { llama_server, openai };
+
+// What the answers to one request share.
+struct AnswerContext {
+    Model model;
+    GenerationRequest request;
+    Dialect dialect = Dialect::llama_server;
+    std::string model_name = {};
+    std::string id = {};   // of OpenAI's
+    int64_t created_s = 0; // since 1970, OpenAI's too
+};
+
+// The whole answer: an object, or in llama-server's dialect an array where several completions were asked
+// for.
+std::string completions_json(const AnswerContext& context, const Generated& generated);
+
+// The parts of a streamed answer, as server-sent events: texts, and what comes behind the last one.
+std::string text_event(const AnswerContext& context, std::string_view text);
+std::string final_events(const AnswerContext& context, const Generated& generated);
+std::string error_event(const Error& error);
+
+std::string tokens_json(const Model& model, const std::vector<TokenId>& tokens, bool with_pieces);
+std::string content_json(std::string_view content);
+
+} // namespace pie

@@ -1,0 +1,34 @@
+#pragma once
+
+// The parts of answers that several endpoints and both dialects share, as JSON.
+//
+// Pure functions; any thread.
+
+#include "server/generation.h"
+
+#include <pie/completion.h>
+#include <pie/model.h>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <string>
+#include <vector>
+
+namespace pie {
+
+const char* stop_type(FinishReason reason);            // llama-server's word
+const char* openai_finish_reason(FinishReason reason); // OpenAI's
+
+// The stop string that ended the completion, or nothing.
+std::string stopping_word(const Model& model, const Completion& completion, const StopOptions& stop);
+
+nlohmann::json timings(const Completion& completion, const UpdateReport& update);
+// What the cache spared.
+nlohmann::json reuse(const UpdateReport& update);
+nlohmann::json usage(const Generated& generated);
+nlohmann::json generation_settings(const Model& model, const GenerationRequest& request);
+nlohmann::json probabilities(const Model& model, const Completion& completion, ProbabilityKind kind);
+nlohmann::json token_ids(const std::vector<TokenId>& tokens);
+nlohmann::json token_bytes(const std::string& piece);
+
+} // namespace pie

@@ -1,0 +1,133 @@
+// Endpoints that complete what a request brings along: llama-server's and OpenAI's.
+
+#include "server/exchange.h"
+
+#include <fmt/format.h>
+
+#include <ctime>
+#include <memory>
+#include <utility>
+
+namespace pie {
+namespace {
+
+AnswerContext answer_context(Exchange& exchange, GenerationRequest request, Dialect dialect) {
+    ServerState& state = exchange.state;
+    return {.model = state.model,
+            .request = std::move(request),
+            .dialect = dialect,
+            .model_name = state.options.model_name,
+            .id = fmt::format("cmpl-{}", ++state.n_answers),
+            .created_s = std::time(nullptr)};
+}
+
+void complete(Exchange& exchange, Prompt prompt, GenerationRequest request, Dialect dialect) {
+    auto context = answer_context(exchange, std::move(request), dialect);
+    exchange.answer_with(
+        context, [&state = exchange.state, peer = exchange.peer(), prompt = std::move(prompt),
+                  request = context.request](const TextReceiver& receive, const std::stop_source& stop) {
+            return generate(state.generation_context(), prompt, request, peer, receive, stop);
+        });
+}
+
+bool refuse_without_markers(Exchange& exchange) {
+    if (exchange.state.model.fills_in_the_middle()) {
+        return false;
+    }
+    exchange.fail({ErrorCode::unsupported,
+                   "this model was not trained to fill in the middle; use another, or leave the suffix out"});
+    return true;
+}
+
+void infill(Exchange& exchange) {
+    auto request = parse_fill_request(exchange.body());
+    if (!request) {
+        exchange.fail(request.error());
+        return;
+    }
+    if (refuse_without_markers(exchange)) {
+        return;
+    }
+    GenerationRequest generation = std::move(request->generation);
+    complete(exchange, fill_content(*std::move(request)), std::move(generation), Dialect::llama_server);
+}
+
+void complete_prompt(Exchange& exchange, Dialect dialect) {
+    auto request = parse_prompt_request(exchange.body());
+    if (!request) {
+        exchange.fail(request.error());
+        return;
+    }
+    const std::string suffix = request->suffix.value_or("");
+    if (!suffix.empty()) {
+        if (refuse_without_markers(exchange)) {
+            return;
+        }
+        PromptContent content{.text = std::get<std::string>(request->prompt.front())};
+        content.cursor = content.text.size();
+        content.text += suffix;
+        complete(exchange, std::move(content), std::move(request->generation), dialect);
+        return;
+    }
+    auto tokens =
+        prompt_tokens(exchange.state.model, request->prompt, Model::Markup::control_tokens, Beginning::with);
+    if (!tokens) {
+        exchange.fail(tokens.error());
+        return;
+    }
+    complete(exchange, *std::move(tokens), std::move(request->generation), dialect);
+}
+
+void completion(Exchange& exchange) {
+    complete_prompt(exchange, Dialect::llama_server);
+}
+
+void openai_completion(Exchange& exchange) {
+    complete_prompt(exchange, Dialect::openai);
+}
+
+void tokenize(Exchange& exchange) {
+    const auto request = parse_tokenize_request(exchange.body());
+    if (!request) {
+        exchange.fail(request.error());
+        return;
+    }
+    const auto markup = request->parse_special ? Model::Markup::control_tokens : Model::Markup::text;
+    const auto beginning = request->add_special ? Beginning::with : Beginning::without;
+    const auto tokens = prompt_tokens(exchange.state.model, request->content, markup, beginning);
+    if (!tokens) {
+        exchange.fail(tokens.error());
+        return;
+    }
+    exchange.answer(tokens_json(exchange.state.model, *tokens, request->with_pieces));
+}
+
+void detokenize(Exchange& exchange) {
+    const auto tokens = parse_detokenize_request(exchange.body());
+    if (!tokens) {
+        exchange.fail(tokens.error());
+        return;
+    }
+    const auto content = exchange.state.model.detokenize(*tokens);
+    if (!content) {
+        exchange.fail(content.error());
+        return;
+    }
+    exchange.answer(content_json(*content));
+}
+
+} // namespace
+
+void add_completion_routes(httplib::Server& server, ServerState& state) {
+    const auto post = [&](const char* path, Handler handler) {
+        add_route(server, state, Method::post, path, path, handler);
+    };
+    post("/infill", infill);
+    post("/completion", completion);
+    post("/completions", completion);
+    post("/v1/completions", openai_completion);
+    post("/tokenize", tokenize);
+    post("/detokenize", detokenize);
+}
+
+} // namespace pie

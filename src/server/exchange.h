@@ -1,0 +1,79 @@
+#pragma once
+
+// One request and its answer, as the routes see them. A Trace goes with it and is told to the log and the
+// metrics at its end, whatever that is.
+//
+// Thread rule: the connection's thread.
+
+#include "server/answer.h"
+#include "server/generation.h"
+#include "server/job.h"
+#include "server/metrics.h"
+#include "server/server_state.h"
+
+#include <pie/result.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+namespace httplib {
+struct Request;
+struct Response;
+class Server;
+} // namespace httplib
+
+namespace pie {
+
+class Trace {
+  public:
+    explicit Trace(ServerState& state) : state_(state) {}
+    ~Trace();
+    Trace(const Trace&) = delete;
+    Trace& operator=(const Trace&) = delete;
+
+    void note(const Generated& generated);
+
+    std::string method;
+    ServedRequest served{.endpoint = "other"};
+
+  private:
+    ServerState& state_;
+    std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+struct Exchange {
+    ServerState& state;
+    const httplib::Request& request;
+    httplib::Response& response;
+    std::shared_ptr<Trace> trace;
+
+    void answer(std::string json);
+    void answer(std::string text, const char* content_type);
+    void fail(const Error& error);
+    void fail(int status, std::string json);
+
+    const std::string& body() const;
+    std::string peer() const;
+
+    // Does the work, and answers with its completions, whole or as a stream of events.
+    void answer_with(AnswerContext context, Job::Work work);
+    void stream(AnswerContext context, Job::Work work);
+};
+
+enum class Method { get, post, put, patch, remove };
+using Handler = void (*)(Exchange& exchange);
+
+// `pattern` is httplib's, `label` what log and metrics call it.
+void add_route(httplib::Server& server, ServerState& state, Method method, const char* pattern,
+               const char* label, Handler handler);
+
+// Before any route: whether the request may come in, and its trace. Behind them: errors that the library
+// found.
+void add_gate(httplib::Server& server, ServerState& state);
+
+void add_completion_routes(httplib::Server& server, ServerState& state);
+void add_document_routes(httplib::Server& server, ServerState& state);
+void add_model_routes(httplib::Server& server, ServerState& state);
+
+} // namespace pie

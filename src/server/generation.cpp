@@ -1,0 +1,137 @@
+#include "server/generation.h"
+
+#include <utility>
+
+namespace pie {
+namespace {
+
+Result<int64_t> set_prompt(Session& session, const Prompt& prompt) {
+    if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
+        return session.set_tokens(*tokens);
+    }
+    const PromptContent& content = std::get<PromptContent>(prompt);
+    return session.set_document(content.text, ByteOffset(content.cursor),
+                                {.chunks = content.chunks, .file_name = "filename"}); // as llama-server says
+}
+
+Result<Generated> set_and_generate(Session& session, const Prompt& prompt, const GenerationRequest& request,
+                                   int32_t n_predict_max, const TextReceiver& receive,
+                                   const std::stop_source& stop) {
+    PIE_ASSIGN(const int64_t version, set_prompt(session, prompt));
+    return generate_on(session, version, request, n_predict_max, receive, stop);
+}
+
+// Editors send their chunks ahead, without a text, while nobody types.
+bool shows_chunks_alone(const Prompt& prompt, const GenerationRequest& request) {
+    const auto* content = std::get_if<PromptContent>(&prompt);
+    return content != nullptr && content->text.empty() && request.options.n_predict == 0 &&
+           request.reuse_cache;
+}
+
+Result<Generated> warm_up(const GenerationContext& context, SessionRequest&& session_request,
+                          const std::stop_source& stop) {
+    Generated generated;
+    generated.completions.emplace_back();
+    const std::vector<ContextChunk> chunks = session_request.content.content().chunks;
+    auto lease = context.pool.acquire_for_chunks(std::move(session_request), stop);
+    if (!lease) {
+        return generated;
+    }
+    generated.slot = lease->slot();
+    Session& session = lease->session();
+    const DocumentContext shown{.chunks = chunks, .file_name = "filename"};
+    int64_t version = 0;
+    if (session.stats().version == 0) {
+        PIE_ASSIGN(version, session.set_document("", ByteOffset(0), shown));
+    } else {
+        PIE_ASSIGN(version, session.set_context(shown));
+    }
+    PIE_TRY(session.encode(stop.get_token()));
+    const SessionStats stats = session.stats();
+    generated.update.tokens_context = stats.tokens;
+    generated.update.tokens_kept = stats.tokens;
+    if (stats.last_update_version == version) {
+        generated.update = stats.last_update;
+    }
+    return generated;
+}
+
+} // namespace
+
+Result<Generated> generate_on(Session& session, int64_t version, const GenerationRequest& request,
+                              int32_t n_predict_max, const TextReceiver& receive,
+                              const std::stop_source& stop) {
+    CompletionOptions options = request.options;
+    if (options.n_predict < 0 || options.n_predict > n_predict_max) {
+        options.n_predict = n_predict_max;
+    }
+    Generated generated;
+    if (request.n_completions > 1) {
+        PIE_ASSIGN(generated.completions,
+                   session.complete_several(options, request.n_completions, stop.get_token()));
+    } else {
+        PIE_ASSIGN(generated.completions.emplace_back(),
+                   session.complete(options, receive, stop.get_token()));
+    }
+    generated.update = generated.completions.front().update;
+    // The background may have put the text into the cache before the request was taken up.
+    const SessionStats stats = session.stats();
+    if (generated.update.tokens_encoded == 0 && stats.last_update_version == version) {
+        generated.update = stats.last_update;
+    }
+    return generated;
+}
+
+Result<Generated> generate(const GenerationContext& context, const Prompt& prompt,
+                           const GenerationRequest& request, const std::string& peer,
+                           const TextReceiver& receive, const std::stop_source& stop) {
+    if (!request.reuse_cache) {
+        Session session = context.model.open();
+        return set_and_generate(session, prompt, request, context.n_predict_max, receive, stop);
+    }
+    PromptContent content;
+    if (const auto* text = std::get_if<PromptContent>(&prompt)) {
+        content = *text;
+    } else {
+        PIE_ASSIGN(content.text, context.model.detokenize(std::get<std::vector<TokenId>>(prompt)));
+        content.cursor = content.text.size();
+    }
+    SessionRequest session_request{ContentPrint(std::move(content)), request.slot_hint, peer};
+    if (shows_chunks_alone(prompt, request)) {
+        return warm_up(context, std::move(session_request), stop);
+    }
+    PIE_ASSIGN(SessionPool::Lease lease, context.pool.acquire(std::move(session_request), stop));
+    PIE_ASSIGN(Generated generated,
+               set_and_generate(lease.session(), prompt, request, context.n_predict_max, receive, stop));
+    generated.slot = lease.slot();
+    return generated;
+}
+
+PromptContent fill_content(FillRequest&& request) {
+    PromptContent content{.text = std::move(request.prefix), .chunks = std::move(request.chunks)};
+    content.text += request.prompt;
+    content.cursor = content.text.size();
+    content.text += request.suffix;
+    return content;
+}
+
+Result<std::vector<TokenId>> prompt_tokens(const Model& model, const std::vector<PromptPart>& parts,
+                                           Model::Markup markup, Beginning beginning) {
+    std::vector<TokenId> tokens;
+    // As llama-server: what begins with a token begins as its sender wants it.
+    const bool begins_with_text = !parts.empty() && std::holds_alternative<std::string>(parts.front());
+    if (beginning == Beginning::with && begins_with_text && model.beginning()) {
+        tokens.push_back(*model.beginning());
+    }
+    for (const PromptPart& part : parts) {
+        if (const auto* text = std::get_if<std::string>(&part)) {
+            PIE_ASSIGN(const auto text_tokens, model.tokenize(*text, markup));
+            tokens.insert(tokens.end(), text_tokens.begin(), text_tokens.end());
+        } else {
+            tokens.push_back(std::get<TokenId>(part));
+        }
+    }
+    return tokens;
+}
+
+} // namespace pie

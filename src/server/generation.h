@@ -1,0 +1,58 @@
+#pragma once
+
+// One request for completions, from the session that serves it to the texts.
+//
+// Thread rule: any thread; the calls wait for the model.
+
+#include "server/request.h"
+#include "server/session_pool.h"
+
+#include <pie/completion.h>
+#include <pie/model.h>
+#include <pie/result.h>
+#include <pie/session.h>
+
+#include <cstdint>
+#include <functional>
+#include <stop_token>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace pie {
+
+// A text with a cursor, which the model's layout makes a prompt of, or a prompt as it is.
+using Prompt = std::variant<PromptContent, std::vector<TokenId>>;
+
+struct Generated {
+    std::vector<Completion> completions; // at least one
+    UpdateReport update;                 // what it took to have the prompt in the cache
+    int32_t slot = -1;                   // -1: a session that the request had for itself
+};
+
+struct GenerationContext {
+    const Model& model;
+    SessionPool& pool;
+    int32_t n_predict_max; // of ModelOptions
+};
+
+// `receive` hears the text of the first completion as it comes. Errors: those of SessionPool::acquire and
+// Session::complete.
+Result<Generated> generate(const GenerationContext& context, const Prompt& prompt,
+                           const GenerationRequest& request, const std::string& peer,
+                           const TextReceiver& receive, const std::stop_source& stop);
+
+// The same on a session that is there, with the text that it has at `version`.
+Result<Generated> generate_on(Session& session, int64_t version, const GenerationRequest& request,
+                              int32_t n_predict_max, const TextReceiver& receive,
+                              const std::stop_source& stop);
+
+// What /infill shows the model.
+PromptContent fill_content(FillRequest&& request);
+
+// The tokens of a prompt that begins a sequence. Errors: those of Model::tokenize.
+enum class Beginning { with, without };
+Result<std::vector<TokenId>> prompt_tokens(const Model& model, const std::vector<PromptPart>& parts,
+                                           Model::Markup markup, Beginning beginning);
+
+} // namespace pie

@@ -1,0 +1,68 @@
+#include "server/job.h"
+
+#include <chrono>
+#include <exception>
+#include <utility>
+
+namespace pie {
+namespace {
+
+constexpr auto poll_interval = std::chrono::milliseconds(20);
+
+} // namespace
+
+Job::Job(Work work) : thread_([this, work = std::move(work)] { run(work); }) {}
+
+Job::~Job() {
+    stop_.request_stop();
+    thread_.join();
+}
+
+void Job::run(const Work& work) {
+    const TextReceiver receive = [this](std::string_view text) {
+        {
+            const std::lock_guard lock(mutex_);
+            text_ += text;
+        }
+        changed_.notify_all();
+        return StreamControl::go_on;
+    };
+    Result<Generated> result = fail(ErrorCode::internal, "the request ran out of memory");
+    try {
+        result = work(receive, stop_);
+    } catch (const std::exception&) { // std::bad_alloc; nothing else here throws
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        result_ = std::move(result);
+    }
+    changed_.notify_all();
+}
+
+void Job::wait(std::unique_lock<std::mutex>& lock, const IsUnwanted& is_unwanted,
+               const std::function<bool()>& is_over) {
+    while (!changed_.wait_for(lock, poll_interval, is_over)) {
+        lock.unlock();
+        if (is_unwanted()) {
+            stop_.request_stop();
+        }
+        lock.lock();
+    }
+}
+
+std::optional<std::string> Job::next_text(const IsUnwanted& is_unwanted) {
+    std::unique_lock lock(mutex_);
+    wait(lock, is_unwanted, [this] { return !text_.empty() || result_.has_value(); });
+    if (text_.empty()) {
+        return std::nullopt;
+    }
+    return std::exchange(text_, {});
+}
+
+Result<Generated> Job::result(const IsUnwanted& is_unwanted) {
+    std::unique_lock lock(mutex_);
+    wait(lock, is_unwanted, [this] { return result_.has_value(); });
+    return *result_;
+}
+
+} // namespace pie

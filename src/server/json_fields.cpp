@@ -1,0 +1,183 @@
+#include "server/json_fields.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace pie {
+namespace {
+
+// No request needs more, and a body of nothing but brackets would fill a hundred times its size in memory.
+constexpr int nesting_max = 32;
+
+bool is_nested_too_deeply(std::string_view body) {
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < body.size(); ++i) {
+        const char c = body[i];
+        if (in_string) {
+            if (c == '\\') {
+                ++i;
+            } else if (c == '"') {
+                in_string = false;
+            }
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '[' || c == '{') {
+            if (++depth > nesting_max) {
+                return true;
+            }
+        } else if (c == ']' || c == '}') {
+            --depth;
+        }
+    }
+    return false;
+}
+
+tl::unexpected<Error> invalid(std::string message) {
+    return fail(ErrorCode::invalid_argument, std::move(message));
+}
+
+} // namespace
+
+Result<nlohmann::json> parse_json_object(std::string_view body) {
+    if (is_nested_too_deeply(body)) {
+        return invalid(fmt::format("the body is nested more than {} levels deep", nesting_max));
+    }
+    try {
+        nlohmann::json parsed = nlohmann::json::parse(body);
+        if (!parsed.is_object()) {
+            return invalid("the body is not a JSON object");
+        }
+        return parsed;
+    } catch (const nlohmann::json::parse_error& error) {
+        return invalid(fmt::format("the body is not valid JSON in UTF-8: it is wrong at byte {} of {}",
+                                   error.byte, body.size()));
+    } catch (const nlohmann::json::exception&) {
+        return invalid("the body holds a number that is too large");
+    }
+}
+
+const nlohmann::json* JsonFields::find(std::string_view name) const {
+    const auto found = object_.find(name);
+    return found == object_.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::string_view JsonFields::first_of(std::initializer_list<std::string_view> names) const {
+    const auto found =
+        std::ranges::find_if(names, [this](std::string_view name) { return find(name) != nullptr; });
+    return found == names.end() ? *(names.end() - 1) : *found;
+}
+
+void JsonFields::fail(ErrorCode code, std::string_view name, std::string_view what) {
+    if (!failed()) {
+        result_ = pie::fail(code, fmt::format("\"{}{}\" {}", place_, name, what));
+    }
+}
+
+void JsonFields::take(Result<void> result) {
+    if (!failed()) {
+        result_ = std::move(result);
+    }
+}
+
+void JsonFields::boolean(std::string_view name, bool& value) {
+    if (const auto* field = wanted(name)) {
+        if (field->is_boolean()) {
+            value = field->get<bool>();
+        } else {
+            fail(ErrorCode::invalid_argument, name, "must be true or false");
+        }
+    }
+}
+
+void JsonFields::string(std::string_view name, std::string& value) {
+    if (const auto* field = wanted(name)) {
+        if (field->is_string()) {
+            value = field->get_ref<const std::string&>();
+        } else {
+            fail(ErrorCode::invalid_argument, name, "must be a string");
+        }
+    }
+}
+
+void JsonFields::strings(std::string_view name, std::vector<std::string>& values) {
+    const auto* field = wanted(name);
+    if (field == nullptr) {
+        return;
+    }
+    const bool all_strings =
+        field->is_array() && std::ranges::all_of(*field, [](const auto& item) { return item.is_string(); });
+    if (all_strings) {
+        values = field->get<std::vector<std::string>>();
+    } else {
+        fail(ErrorCode::invalid_argument, name, "must be an array of strings");
+    }
+}
+
+bool JsonFields::read_number(std::string_view name, double& value) {
+    const auto* field = wanted(name);
+    if (field == nullptr) {
+        return false;
+    }
+    if (!field->is_number()) {
+        fail(ErrorCode::invalid_argument, name, "must be a number");
+        return false;
+    }
+    value = field->get<double>();
+    return true;
+}
+
+// Integers up to 2^53 are exact as double, and no limit here is above that.
+void JsonFields::integer(std::string_view name, int64_t& value, Limits<int64_t> limits) {
+    double read = 0;
+    if (!read_number(name, read)) {
+        return;
+    }
+    if (read != std::floor(read) || read < static_cast<double>(limits.min) ||
+        read > static_cast<double>(limits.max)) {
+        fail(ErrorCode::invalid_argument, name,
+             fmt::format("must be an integer from {} to {}", limits.min, limits.max));
+        return;
+    }
+    value = static_cast<int64_t>(read);
+}
+
+void JsonFields::integer(std::string_view name, int32_t& value, Limits<int32_t> limits) {
+    int64_t wide = value;
+    integer(name, wide, Limits<int64_t>{limits.min, limits.max});
+    value = static_cast<int32_t>(wide);
+}
+
+void JsonFields::number(std::string_view name, double& value, Limits<double> limits) {
+    double read = 0;
+    if (!read_number(name, read)) {
+        return;
+    }
+    if (read < limits.min || read > limits.max) {
+        fail(ErrorCode::invalid_argument, name,
+             fmt::format("must be a number from {} to {}", limits.min, limits.max));
+        return;
+    }
+    value = read;
+}
+
+void JsonFields::clamped(std::string_view name, float& value, Limits<float> limits) {
+    double read = 0;
+    if (read_number(name, read)) {
+        value = static_cast<float>(
+            std::clamp(read, static_cast<double>(limits.min), static_cast<double>(limits.max)));
+    }
+}
+
+void JsonFields::clamped(std::string_view name, int32_t& value, Limits<int32_t> limits) {
+    double read = 0;
+    if (read_number(name, read)) {
+        value = static_cast<int32_t>(
+            std::clamp(read, static_cast<double>(limits.min), static_cast<double>(limits.max)));
+    }
+}
+
+} // namespace pie

@@ -1,0 +1,234 @@
+// JSON bodies and the requests that they mean.
+
+#include "server/client_requests.h"
+#include "server/document_request.h"
+#include "server/request.h"
+
+#include <doctest/doctest.h>
+
+#include <string>
+
+namespace pie {
+namespace {
+
+// A valid /infill body with one more field.
+std::string fill_with(const std::string& field) {
+    return R"({"input_prefix":"a","input_suffix":"b",)" + field + "}";
+}
+
+ErrorCode code_of(const std::string& field) {
+    const auto request = parse_fill_request(fill_with(field));
+    REQUIRE_FALSE(request.has_value());
+    CHECK_FALSE(request.error().message.empty());
+    return request.error().code;
+}
+
+} // namespace
+
+TEST_CASE("llama.vim's request") {
+    const auto request = parse_fill_request(test::vim_infill);
+    REQUIRE(request);
+    CHECK(request->prefix == "import sys\n\ndef total(items):\n    result = 0\n");
+    CHECK(request->prompt == "    for item in ");
+    CHECK(request->suffix == "\n    return result\n");
+    REQUIRE(request->chunks.size() == 1);
+    CHECK(request->chunks[0].file_name == "statistics.py");
+    const GenerationRequest& generation = request->generation;
+    CHECK(generation.slot_hint == 0);
+    CHECK(generation.n_completions == 1);
+    CHECK_FALSE(generation.stream);
+    CHECK(generation.response_fields.size() == 11);
+    const CompletionOptions& options = generation.options;
+    CHECK(options.n_predict == 8);
+    CHECK(options.stop.strings.empty());
+    CHECK(options.stop.n_indent == 4);
+    CHECK(options.stop.predict_milliseconds_max == 250);
+    CHECK(options.sampling.top_k == 40);
+    CHECK(options.sampling.top_p == doctest::Approx(0.9));
+    CHECK(options.sampling.order ==
+          std::vector{SamplerStage::top_k, SamplerStage::top_p, SamplerStage::infill});
+    CHECK(options.sampling.seed == random_seed);
+}
+
+TEST_CASE("warm-ups and llama.vscode's request") {
+    const auto warm_up = parse_fill_request(test::vim_warm_up);
+    REQUIRE(warm_up);
+    CHECK(warm_up->generation.options.n_predict == 0);
+    CHECK(warm_up->generation.options.sampling.order.empty());
+    CHECK(warm_up->generation.response_fields == std::vector<std::string>{""});
+    CHECK(parse_fill_request(test::vscode_warm_up));
+    const auto request = parse_fill_request(test::vscode_infill);
+    REQUIRE(request);
+    CHECK(request->generation.n_completions == 3);
+    CHECK(request->generation.response_fields.empty());
+}
+
+TEST_CASE("what is not said, or null, is as llama-server has it") {
+    for (const char* field : {"\"n_predict\":null", "\"temperature\":null", "\"stop\":null",
+                              "\"samplers\":null", "\"unknown\":[1,{}]"}) {
+        CAPTURE(field);
+        const auto request = parse_fill_request(fill_with(field));
+        REQUIRE(request);
+        const CompletionOptions& options = request->generation.options;
+        CHECK(options.n_predict == -1);
+        CHECK(options.sampling.temperature == doctest::Approx(0.8));
+        CHECK(options.sampling.top_k == 40);
+        CHECK(options.sampling.top_p == doctest::Approx(0.95));
+        CHECK(options.sampling.min_p == doctest::Approx(0.05));
+        CHECK(options.sampling.repeat_penalty == 1.0F);
+        CHECK(options.sampling.penalty_last_n == 64);
+        CHECK(options.stop.strings.empty());
+        CHECK(request->generation.reuse_cache);
+        CHECK(request->generation.slot_hint == -1);
+    }
+}
+
+TEST_CASE("fields in their several spellings") {
+    CHECK(parse_fill_request(fill_with("\"max_tokens\":7"))->generation.options.n_predict == 7);
+    CHECK(parse_fill_request(fill_with("\"max_tokens\":7,\"n_predict\":9"))->generation.options.n_predict ==
+          9);
+    CHECK(parse_fill_request(fill_with("\"n\":2"))->generation.n_completions == 2);
+    CHECK(parse_fill_request(fill_with("\"n_predict\":12.0"))->generation.options.n_predict == 12);
+    CHECK(parse_fill_request(fill_with("\"stop\":\"x\""))->generation.options.stop.strings ==
+          std::vector<std::string>{"x"});
+    CHECK(parse_fill_request(fill_with("\"samplers\":\"kt\""))->generation.options.sampling.order ==
+          std::vector{SamplerStage::top_k, SamplerStage::temperature});
+    CHECK(parse_fill_request(fill_with("\"seed\":-1"))->generation.options.sampling.seed == random_seed);
+    CHECK(parse_fill_request(fill_with("\"top_p\":7,\"top_k\":-3"))->generation.options.sampling.top_p ==
+          1.0F);
+    CHECK(parse_fill_request(fill_with("\"top_k\":-3"))->generation.options.sampling.top_k == 0);
+    CHECK(parse_fill_request(fill_with("\"input_extra\":[{\"text\":\"t\"}]"))->chunks[0].file_name == "tmp");
+}
+
+TEST_CASE("wrong fields are named") {
+    for (const char* field : {"\"n_predict\":-2",
+                              "\"n_predict\":1.5",
+                              "\"n_predict\":\"8\"",
+                              "\"n_predict\":99999999999",
+                              "\"n_predict\":[1]",
+                              "\"n_cmpl\":0",
+                              "\"n_cmpl\":1000",
+                              "\"id_slot\":-5",
+                              "\"temperature\":\"hot\"",
+                              "\"stop\":7",
+                              "\"stop\":[7]",
+                              "\"samplers\":[\"magic\"]",
+                              "\"samplers\":{}",
+                              "\"samplers\":\"q\"",
+                              "\"input_extra\":{}",
+                              "\"input_extra\":[7]",
+                              "\"input_extra\":[{}]",
+                              "\"input_extra\":[{\"text\":7}]",
+                              "\"input_extra\":[{\"text\":\"\",\"filename\":7}]",
+                              "\"prompt\":7",
+                              "\"stream\":\"yes\"",
+                              "\"response_fields\":\"content\"",
+                              "\"n_probs\":1000",
+                              "\"seed\":4294967296",
+                              "\"stream_options\":7",
+                              "\"cache_prompt\":0"}) {
+        CAPTURE(field);
+        CHECK(code_of(field) == ErrorCode::invalid_argument);
+    }
+    const auto extra = parse_fill_request(fill_with("\"input_extra\":[{\"text\":\"\"},{\"text\":7}]"));
+    CHECK(extra.error().message.find("input_extra[1].text") != std::string::npos);
+}
+
+TEST_CASE("options that would change the answer, and that nothing follows, are refused; off, they are not") {
+    for (const char* field :
+         {"\"grammar\":\"root ::= x\"", "\"json_schema\":{}", "\"logit_bias\":[[1,2]]", "\"ignore_eos\":true",
+          "\"mirostat\":2", "\"tools\":[{}]", "\"response_format\":{\"type\":\"json_object\"}",
+          "\"response_format\":7", "\"stream\":true,\"n\":2"}) {
+        CAPTURE(field);
+        CHECK(code_of(field) == ErrorCode::unsupported);
+    }
+    for (const char* field : {"\"grammar\":\"\"", "\"logit_bias\":{}", "\"ignore_eos\":false",
+                              "\"mirostat\":0", "\"tools\":[]", "\"response_format\":{\"type\":\"text\"}"}) {
+        CAPTURE(field);
+        CHECK(parse_fill_request(fill_with(field)));
+    }
+}
+
+TEST_CASE("bodies that are no request") {
+    for (const std::string& body :
+         {std::string(), std::string("{"), std::string("[]"), std::string("null"), std::string("7"),
+          std::string("{}"), std::string(R"({"input_prefix":"a"})"), std::string(R"({"input_suffix":"a"})"),
+          std::string("{\"input_prefix\":\"\xff\",\"input_suffix\":\"\"}"),
+          std::string(R"({"input_prefix":"\ud800","input_suffix":""})"),
+          std::string(R"({"input_prefix":"","input_suffix":"","top_p":1e999})"),
+          R"({"input_prefix":"","input_suffix":"","x":)" + std::string(100'000, '['),
+          R"({"input_prefix":"","input_suffix":"","x":)" + std::string(33, '[') + std::string(33, ']') +
+              "}"}) {
+        CAPTURE(body.substr(0, 60));
+        const auto request = parse_fill_request(body);
+        REQUIRE_FALSE(request.has_value());
+        CHECK(request.error().code == ErrorCode::invalid_argument);
+    }
+    // Brackets within a string nest nothing.
+    CHECK(parse_fill_request(R"({"input_suffix":"","input_prefix":"\"[[[)" + std::string(100, '[') + "\"}"));
+}
+
+TEST_CASE("prompts of texts and tokens") {
+    const auto text = parse_prompt_request(R"({"prompt":"abc","suffix":null})");
+    REQUIRE(text);
+    CHECK(text->prompt == std::vector<PromptPart>{"abc"});
+    CHECK_FALSE(text->suffix.has_value());
+    const auto mixed = parse_prompt_request(R"({"prompt":[12,"abc",0]})");
+    REQUIRE(mixed);
+    CHECK(mixed->prompt == std::vector<PromptPart>{TokenId(12), "abc", TokenId(0)});
+    CHECK(*parse_prompt_request(R"({"prompt":"abc","suffix":"def"})")->suffix == "def");
+    CHECK(parse_prompt_request(R"({"prompt":["abc"],"best_of":1,"echo":false})"));
+    for (const char* body :
+         {R"({})", R"({"prompt":7.5})", R"({"prompt":{"prompt_string":"a"}})", R"({"prompt":[-1]})",
+          R"({"prompt":[1.5]})", R"({"prompt":[1],"suffix":"a"})", R"({"prompt":[[1],[2]]})"}) {
+        CAPTURE(body);
+        CHECK(parse_prompt_request(body).error().code == ErrorCode::invalid_argument);
+    }
+    for (const char* body :
+         {R"({"prompt":["a","b"]})", R"({"prompt":"a","echo":true})", R"({"prompt":"a","best_of":2})"}) {
+        CAPTURE(body);
+        CHECK(parse_prompt_request(body).error().code == ErrorCode::unsupported);
+    }
+}
+
+TEST_CASE("tokens to and from") {
+    CHECK(parse_tokenize_request(R"({})")->content.empty());
+    CHECK(parse_tokenize_request(R"({"content":"a","with_pieces":true})")->with_pieces);
+    CHECK(parse_detokenize_request(R"({"tokens":[1,2]})") == std::vector{TokenId(1), TokenId(2)});
+    CHECK(parse_detokenize_request(R"({})")->empty());
+    CHECK_FALSE(parse_detokenize_request(R"({"tokens":["a"]})").has_value());
+    CHECK_FALSE(parse_detokenize_request(R"({"tokens":7})").has_value());
+    CHECK_FALSE(parse_detokenize_request(R"({"tokens":[99999999999]})").has_value());
+}
+
+TEST_CASE("live documents") {
+    const auto put = parse_put_document(R"({"text":"abc","context":[{"text":"c","filename":"f"}]})");
+    REQUIRE(put);
+    CHECK(put->cursor == ByteOffset(3));
+    CHECK(put->version == 1);
+    CHECK(put->context.chunks.size() == 1);
+    CHECK(parse_put_document(R"({"text":"abc","cursor":1,"version":7})")->cursor == ByteOffset(1));
+    const auto patch = parse_patch_document(R"({"version":2,"edits":[{"begin":1,"end":2,"text":"xyz"}]})");
+    REQUIRE(patch);
+    CHECK(patch->version == 2);
+    CHECK(patch->cursor == ByteOffset(4));
+    REQUIRE(patch->edits.size() == 1);
+    CHECK(patch->edits[0].end == ByteOffset(2));
+    CHECK(parse_patch_document(R"({"version":2,"cursor":0})")->edits.empty());
+    for (const char* body :
+         {R"({})", R"({"version":2})", R"({"edits":[{"begin":1,"end":2,"text":""}]})",
+          R"({"version":2,"edits":7})", R"({"version":2,"edits":[7]})",
+          R"({"version":2,"edits":[{"begin":1}]})",
+          R"({"version":2,"edits":[{"begin":-1,"end":2,"text":""}]})", R"({"version":-1,"cursor":0})",
+          R"({"version":2,"edits":[{"begin":1,"end":1e300,"text":""}]})"}) {
+        CAPTURE(body);
+        CHECK(parse_patch_document(body).error().code == ErrorCode::invalid_argument);
+    }
+    const auto complete = parse_complete_document(R"({"version":3,"cursor":9,"n_predict":4,"stream":true})");
+    REQUIRE(complete);
+    CHECK(complete->place.version == 3);
+    CHECK(complete->place.cursor == ByteOffset(9));
+    CHECK(complete->generation.stream);
+}
+
+} // namespace pie

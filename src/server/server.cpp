@@ -1,0 +1,98 @@
+#include "server/server.h"
+
+#include "server/exchange.h"
+#include "server/server_state.h"
+
+#include <fmt/format.h>
+#include <httplib.h>
+
+#include <cerrno>
+#include <cstring>
+#include <thread>
+#include <utility>
+
+namespace pie {
+
+struct Server::Http {
+    httplib::Server server;
+    std::thread listener;
+};
+
+namespace {
+
+void set_limits(httplib::Server& server, const ServerOptions& options) {
+    server.set_payload_max_length(options.body_bytes_max);
+    server.set_read_timeout(options.read_timeout_s);
+    server.set_write_timeout(options.write_timeout_s);
+    const size_t connections_max = options.connections_max;
+    server.new_task_queue = [connections_max] {
+        constexpr size_t threads_kept = 8;
+        return new httplib::ThreadPool(std::min(threads_kept, connections_max), connections_max,
+                                       connections_max);
+    };
+    // The library's own options would let a second server share the port, and take half of the requests.
+    server.set_socket_options(
+        [](socket_t socket) { httplib::set_socket_opt(socket, SOL_SOCKET, SO_REUSEADDR, 1); });
+}
+
+} // namespace
+
+Result<void> check_reach(const ServerOptions& options) {
+    if (is_loopback(options.host) || options.api_key.is_set() || options.insecure) {
+        return {};
+    }
+    return fail(
+        ErrorCode::invalid_argument,
+        fmt::format("other machines could use the server at {} without a key; give --api-key-file, set "
+                    "PIE_API_KEY, or say --insecure",
+                    options.host));
+}
+
+Server::Server(std::unique_ptr<ServerState> state, std::unique_ptr<Http> http)
+    : state_(std::move(state)), http_(std::move(http)) {}
+
+Server::~Server() {
+    stop();
+}
+
+Result<std::unique_ptr<Server>> Server::start(Model model, ServerOptions options) {
+    PIE_TRY(check_reach(options));
+    std::unique_ptr<Server> server(new Server(
+        std::make_unique<ServerState>(std::move(model), std::move(options)), std::make_unique<Http>()));
+    PIE_TRY(server->listen());
+    return server;
+}
+
+Result<void> Server::listen() {
+    httplib::Server& server = http_->server;
+    const ServerOptions& options = state_->options;
+    set_limits(server, options);
+    add_gate(server, *state_);
+    add_completion_routes(server, *state_);
+    add_document_routes(server, *state_);
+    add_model_routes(server, *state_);
+    errno = 0;
+    if (options.port == 0) {
+        port_ = server.bind_to_any_port(options.host);
+    } else {
+        port_ = server.bind_to_port(options.host, options.port) ? options.port : -1;
+    }
+    if (port_ < 0) {
+        return fail(ErrorCode::io,
+                    fmt::format("cannot listen on {}:{}: {}; give another --host or --port", options.host,
+                                options.port, errno == 0 ? "no such address" : std::strerror(errno)));
+    }
+    http_->listener = std::thread([&server] { server.listen_after_bind(); });
+    server.wait_until_ready();
+    return {};
+}
+
+void Server::stop() {
+    state_->stopping = true;
+    http_->server.stop();
+    if (http_->listener.joinable()) {
+        http_->listener.join();
+    }
+}
+
+} // namespace pie

@@ -1,0 +1,66 @@
+#pragma once
+
+// The HTTP server: llama-server's endpoints, OpenAI's, and live documents, on one model.
+//
+// Thread rule: start, stop and the destructor belong to one thread. Requests are served on threads of the
+// server's own, which wait for the model's.
+
+#include "server/access.h"
+
+#include <pie/model.h>
+#include <pie/result.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace pie {
+
+struct ServerState;
+
+struct ServerOptions {
+    std::string host = "127.0.0.1";
+    int port = 8012; // where llama.vim looks for llama-server; 0: any that is free
+    ApiKey api_key = {};
+    bool insecure = false;        // may listen to other machines without a key
+    std::string cors_origin = {}; // a web page's, or "*"; empty: no page may use the server
+    std::string model_name = {};  // as clients are told
+    int32_t n_predict_max = 256;  // of ModelOptions
+    size_t sessions_max = 64;     // for requests that name none
+    size_t documents_max = 256;   // live ones
+    size_t requests_max = 64;     // for completions, that are served or wait; one more is refused
+    size_t connections_max = 128; // each has a thread while it lasts; as many more wait
+    size_t body_bytes_max = 16'000'000;
+    int read_timeout_s = 5; // between two pieces of a request
+    int write_timeout_s = 5;
+};
+
+// Errors: invalid_argument, where other machines could reach a server that has no key, and that was not
+// wanted.
+Result<void> check_reach(const ServerOptions& options);
+
+class Server {
+  public:
+    // Serves from now on. Errors: those of check_reach, io (the address cannot be listened on).
+    static Result<std::unique_ptr<Server>> start(Model model, ServerOptions options);
+    ~Server(); // stops
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+
+    int port() const { return port_; }
+
+    // Takes no more requests, cancels those that are served, and waits for their ends.
+    void stop();
+
+  private:
+    struct Http;
+    Server(std::unique_ptr<ServerState> state, std::unique_ptr<Http> http);
+    Result<void> listen();
+
+    std::unique_ptr<ServerState> state_;
+    std::unique_ptr<Http> http_;
+    int port_ = 0;
+};
+
+} // namespace pie

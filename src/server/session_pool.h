@@ -1,0 +1,104 @@
+#pragma once
+
+// The sessions that requests without a name are served from. Clients of /infill and /completion send their
+// whole context each time; the pool finds the session that holds most of it already, so that the request
+// becomes an edit of it. What matches nothing gets a session of its own, until there are so many that the one
+// that was not used for longest is given away.
+//
+// Requests that match the same session take turns, in the order in which they came: on one model they would
+// wait for each other anyway, and so no request is answered for another's text. Only what somebody typed over
+// is ended: see ContentPrint::continues().
+//
+// Thread rule: any thread; a Lease belongs to one. The pool outlives its leases.
+
+#include "server/similarity.h"
+
+#include <pie/model.h>
+#include <pie/result.h>
+#include <pie/session.h>
+
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+namespace pie {
+
+struct SessionRequest {
+    ContentPrint content;
+    int32_t slot_hint = -1; // decides where the content does not
+    std::string peer = {};  // the address that it came from
+};
+
+class SessionPool {
+    struct Slot;
+    struct Ticket;
+
+  public:
+    SessionPool(Model model, size_t sessions_max, size_t requests_max);
+    ~SessionPool();
+    SessionPool(const SessionPool&) = delete;
+    SessionPool& operator=(const SessionPool&) = delete;
+
+    // A session whose turn it is. It is given back with the object.
+    class Lease {
+      public:
+        Lease(Lease&& other) noexcept;
+        Lease& operator=(Lease&&) = delete;
+        ~Lease();
+
+        Session& session();
+        int32_t slot() const;
+
+      private:
+        friend class SessionPool;
+        Lease(SessionPool* pool, Slot* slot, const Ticket* ticket)
+            : pool_(pool), slot_(slot), ticket_(ticket) {}
+
+        SessionPool* pool_;
+        Slot* slot_;
+        const Ticket* ticket_;
+    };
+
+    // Waits for the turn of the request. `stop` ends the wait, and is asked to stop where a newer request
+    // takes this one's place. Errors: cancelled, busy.
+    Result<Lease> acquire(SessionRequest request, const std::stop_source& stop);
+
+    // For a request that shows chunks alone, to have them ready: the session that shares most of them, or a
+    // new one. None where that is at work; then its next request brings them itself.
+    std::optional<Lease> acquire_for_chunks(SessionRequest request, const std::stop_source& stop);
+
+    // What one session is at.
+    struct SlotState {
+        int32_t slot;
+        size_t n_waiting; // the request that is served counts
+        SessionStats stats;
+    };
+    std::vector<SlotState> slots() const;
+
+    // Errors: not_found (no such slot).
+    Result<Session> session_of(int32_t slot) const;
+
+  private:
+    using Lock = std::unique_lock<std::mutex>;
+
+    Slot* find_best(const SessionRequest& request);
+    Slot* find_free();
+    Lease stand_in_line(Slot& slot, SessionRequest request, const std::stop_source& stop);
+    void release(Slot& slot, const Ticket* ticket);
+
+    Model model_;
+    size_t sessions_max_;
+    size_t requests_max_;
+    mutable std::mutex mutex_;
+    std::condition_variable_any turn_;
+    std::vector<std::unique_ptr<Slot>> slots_;
+    size_t n_requests_ = 0;
+    uint64_t n_uses_ = 0;
+};
+
+} // namespace pie

@@ -1,0 +1,183 @@
+#pragma once
+
+// For tests: a server on a loopback port with a tiny model that knows the markers, and a client of it. The
+// test's thread.
+
+#include "base/test_fixtures.h"
+#include "prompt/test_repository_model.h"
+#include "server/server.h"
+#include "support/tiny_model.h"
+
+#include <pie/model.h>
+
+#include <arpa/inet.h>
+#include <doctest/doctest.h>
+#include <httplib.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <functional>
+#include <future>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace pie::test {
+
+// Makes a tiny model one that cannot fill in the middle.
+inline void rename_fill_markers(gguf_context* gguf) {
+    const int64_t key = gguf_find_key(gguf, "tokenizer.ggml.tokens");
+    std::vector<std::string> names;
+    std::vector<const char*> pointers;
+    for (size_t i = 0; i < gguf_get_arr_n(gguf, key); ++i) {
+        const std::string name = gguf_get_arr_str(gguf, key, i);
+        names.push_back(name.starts_with("<fim_") ? "<plain_" + std::to_string(i) + ">" : name);
+    }
+    for (const std::string& name : names) {
+        pointers.push_back(name.c_str());
+    }
+    gguf_set_arr_str(gguf, "tokenizer.ggml.tokens", pointers.data(), pointers.size());
+}
+
+// Sends bytes as they are, and returns what comes back until the server closes the connection.
+enum class AfterSending { wait, close_own_half };
+inline std::string exchange_raw(int port, const std::string& bytes, AfterSending after = AfterSending::wait) {
+    const int connection = socket(AF_INET, SOCK_STREAM, 0);
+    REQUIRE(connection >= 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    REQUIRE(connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0);
+    (void)send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    if (after == AfterSending::close_own_half) {
+        shutdown(connection, SHUT_WR);
+    }
+    std::string answer;
+    std::array<char, 4096> buffer{};
+    for (ssize_t n = 0; (n = recv(connection, buffer.data(), buffer.size(), 0)) > 0;) {
+        answer.append(buffer.data(), static_cast<size_t>(n));
+    }
+    close(connection);
+    return answer;
+}
+
+struct TestServer {
+    ScratchFolder scratch;
+    std::optional<Model> model; // the server's own, for what goes past it
+    std::unique_ptr<Server> server;
+    std::unique_ptr<httplib::Client> client;
+
+    explicit TestServer(ServerOptions options = {}, ModelOptions model_options = {},
+                        const testing::TinyModel& description = repository_model()) {
+        spdlog::set_level(spdlog::level::off);
+        const auto file = scratch.path / "tiny.gguf";
+        testing::write_tiny_model(description, file);
+        model_options.n_threads = 1;
+        if (model_options.n_ctx == 0) {
+            model_options.n_ctx = 1024;
+        }
+        options.n_predict_max = model_options.n_predict_max;
+        options.port = 0;
+        options.model_name = "tiny";
+        model = Model::load(file, model_options).value();
+        auto started = Server::start(*model, options);
+        REQUIRE(started);
+        server = *std::move(started);
+        client = std::make_unique<httplib::Client>("127.0.0.1", server->port());
+        client->set_read_timeout(30);
+    }
+
+    httplib::Response post(const std::string& path, std::string_view body) const {
+        auto result = client->Post(path, std::string(body), "application/json");
+        REQUIRE(result);
+        return *result;
+    }
+    httplib::Response get(const std::string& path) const {
+        auto result = client->Get(path);
+        REQUIRE(result);
+        return *result;
+    }
+    // The answer to a request that must succeed.
+    nlohmann::json ask(const std::string& path, std::string_view body) const {
+        const auto response = post(path, body);
+        CAPTURE(response.body);
+        REQUIRE(response.status == 200);
+        return nlohmann::json::parse(response.body);
+    }
+    nlohmann::json ask(const std::string& path, const nlohmann::json& body) const {
+        return ask(path, std::string_view(body.dump()));
+    }
+    // The data of a stream's events.
+    std::vector<std::string> events(const std::string& path, const nlohmann::json& body) const {
+        const auto response = post(path, body.dump());
+        CHECK(response.status == 200);
+        CHECK(response.get_header_value("Content-Type") == "text/event-stream");
+        std::vector<std::string> found;
+        size_t begin = 0;
+        while (begin < response.body.size()) {
+            const size_t end = response.body.find("\n\n", begin);
+            REQUIRE(end != std::string::npos);
+            const std::string event = response.body.substr(begin, end - begin);
+            REQUIRE(event.starts_with("data: "));
+            found.push_back(event.substr(6));
+            begin = end + 2;
+        }
+        return found;
+    }
+    std::string metrics() const { return get("/metrics").body; }
+
+    // Within some seconds, which only a failing test waits for.
+    static bool eventually(const std::function<bool()>& is_so) {
+        for (int i = 0; i < 1000; ++i) {
+            if (is_so()) {
+                return true;
+            }
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        }
+        return false;
+    }
+};
+
+// Keeps the model at work for as long as it lives, so that what the server is asked has to wait.
+class Occupation {
+  public:
+    explicit Occupation(const Model& model) : session_(model.open()) {
+        const std::string text = "total += item0\ntotal += item1\ntotal += item2\ntotal += item3\n";
+        REQUIRE(session_.set_text(text, ByteOffset(40)));
+        std::promise<void> begun;
+        auto has_begun = begun.get_future();
+        thread_ = std::thread([this, begun = std::move(begun)]() mutable {
+            bool is_first = true;
+            const auto receive = [&](std::string_view) {
+                if (is_first) {
+                    begun.set_value();
+                    over_.get_future().wait();
+                }
+                is_first = false;
+                return StreamControl::stop;
+            };
+            (void)session_.complete({.n_predict = 64, .draft_max = 0}, receive);
+        });
+        REQUIRE(has_begun.wait_for(std::chrono::seconds(30)) == std::future_status::ready);
+    }
+    ~Occupation() {
+        over_.set_value();
+        thread_.join();
+    }
+    Occupation(const Occupation&) = delete;
+    Occupation& operator=(const Occupation&) = delete;
+
+  private:
+    Session session_;
+    std::promise<void> over_;
+    std::thread thread_;
+};
+
+} // namespace pie::test
