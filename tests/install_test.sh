@@ -8,14 +8,21 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-cmake --install "$build" --prefix "$work/prefix" >"$work/log" || { cat "$work/log"; exit 1; }
+quietly() {
+    "$@" >"$work/log" || {
+        cat "$work/log"
+        exit 1
+    }
+}
+
+quietly cmake --install "$build" --prefix "$work/prefix"
 if grep -rq "$root" "$work/prefix" --include='*.cmake' --include='*.pc' --include='*.h'; then
     echo "An installed file names the source tree."
     exit 1
 fi
 
-cmake -S "$root/examples" -B "$work/cpp" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" >"$work/log" &&
-    cmake --build "$work/cpp" >>"$work/log" || { cat "$work/log"; exit 1; }
+quietly cmake -S "$root/examples" -B "$work/cpp" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix"
+quietly cmake --build "$work/cpp"
 export PKG_CONFIG_PATH
 PKG_CONFIG_PATH=$(dirname "$(find "$work/prefix" -name pie.pc)")
 read -ra flags < <(pkg-config --cflags --libs pie)
