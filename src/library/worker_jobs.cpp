@@ -20,9 +20,12 @@ void Worker::serve() {
     while (!stopping_) {
         // Each of these looks at what there is to do under the lock and, if there is nothing, keeps it: so no
         // call to wake up is missed.
+        if (forget_one(lock)) {
+            continue; // a request that came later finds nothing
+        }
         if (!requests_.empty()) {
             serve_request(lock);
-        } else if (!forget_one(lock) && !encode_one(lock) && !save_one(lock) && !heal_one(lock)) {
+        } else if (!encode_one(lock) && !save_one(lock) && !heal_one(lock)) {
             wait(lock);
         }
     }

@@ -96,11 +96,15 @@ struct TestServer {
 
     httplib::Response post(const std::string& path, std::string_view body) const {
         auto result = client->Post(path, std::string(body), "application/json");
+        CAPTURE(path);
+        CAPTURE(httplib::to_string(result.error()));
         REQUIRE(result);
         return *result;
     }
     httplib::Response get(const std::string& path) const {
         auto result = client->Get(path);
+        CAPTURE(path);
+        CAPTURE(httplib::to_string(result.error()));
         REQUIRE(result);
         return *result;
     }
