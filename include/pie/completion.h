@@ -76,7 +76,7 @@ struct CompletionOptions {
     ProbabilityKind probabilities = ProbabilityKind::before_sampling;
     // Most tokens to draft from the sequence itself and check in one batch; 0: none. Only at temperature 0,
     // where the completion stays what it is without, as far as batches of several sizes round alike.
-    int32_t draft_max = 15;
+    int32_t draft_max = 0;
 };
 
 enum class StreamControl { go_on, stop };
@@ -96,8 +96,10 @@ struct UpdateReport {
 };
 
 struct Completion {
-    std::string text;            // valid UTF-8; a character that the last token left incomplete is missing
-    std::vector<TokenId> tokens; // all that were taken; the text may end within the last ones
+    std::string text; // valid UTF-8; a character that the last token left incomplete is missing
+    // All that were taken. The first may begin with what stands before the cursor, and the text may end
+    // within the last ones.
+    std::vector<TokenId> tokens;
     std::vector<TokenProbabilities> probabilities; // of each token, if n_probs > 0
     FinishReason finish = FinishReason::length;
     double first_token_milliseconds = 0; // choosing the first token; its logits were there

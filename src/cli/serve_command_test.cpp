@@ -22,7 +22,7 @@ struct ServeProgram : Program {
     // The port that the program says it listens on; 0: it says none within some seconds.
     int port() const {
         const std::string before = "listening on http://127.0.0.1:";
-        for (int i = 0; i < 1000; ++i) {
+        for (int i = 0; i < 6000; ++i) {
             const std::string said = read_file(scratch.path / "err", 1 << 20).value_or("");
             const size_t found = said.find(before);
             if (found != std::string::npos && said.find('\n', found) != std::string::npos) {
@@ -50,7 +50,7 @@ TEST_CASE("it serves until it is told to end, and keeps its sessions for the nex
                 const int port = work.port();
                 if (port > 0) {
                     httplib::Client client("127.0.0.1", port);
-                    client.set_read_timeout(30);
+                    client.set_read_timeout(120);
                     const auto health = client.Get("/health");
                     CHECK((health && health->status == 200));
                     if (const auto result = client.Post("/infill", body, "application/json")) {

@@ -185,6 +185,11 @@ Result<void> LoadedModel::check_layer(int32_t layer) const {
     return {};
 }
 
+const PieceIndex& LoadedModel::pieces() const {
+    std::call_once(pieces_made_, [this] { pieces_ = std::make_unique<const PieceIndex>(vocabulary_); });
+    return *pieces_;
+}
+
 ggml_tensor* LoadedModel::tensor(const std::string& name) const {
     const auto found = tensors_.find(name);
     return found == tensors_.end() ? nullptr : found->second;

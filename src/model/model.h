@@ -7,6 +7,7 @@
 // Thread rule: immutable after loading. Must outlive every cache and engine made for it.
 
 #include "model/hyperparameters.h"
+#include "model/piece_index.h"
 #include "model/vocabulary.h"
 
 #include <pie/result.h>
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 
@@ -37,6 +39,8 @@ class LoadedModel {
 
     const Hyperparameters& hparams() const { return hparams_; }
     const Vocabulary& vocabulary() const { return vocabulary_; }
+    // Made when it is first asked for, in some ten milliseconds.
+    const PieceIndex& pieces() const;
     const std::filesystem::path& path() const { return path_; }
     // See model/fingerprint.h; empty where only the vocabulary was loaded.
     const std::string& fingerprint() const { return fingerprint_; }
@@ -69,6 +73,8 @@ class LoadedModel {
     Vocabulary vocabulary_;
     std::unordered_map<std::string, ggml_tensor*> tensors_;
     ggml_tensor* output_matrix_ = nullptr;
+    mutable std::once_flag pieces_made_;
+    mutable std::unique_ptr<const PieceIndex> pieces_;
 };
 
 } // namespace pie

@@ -241,7 +241,7 @@ TEST_CASE("requests for one session take turns; what was typed over is ended; to
     const auto later = [&](json body) {
         return std::async(std::launch::async, [&server, text = body.dump()] {
             httplib::Client client("127.0.0.1", server.server->port());
-            client.set_read_timeout(30);
+            client.set_read_timeout(120);
             return *client.Post("/infill", text, "application/json");
         });
     };

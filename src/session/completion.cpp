@@ -4,7 +4,9 @@
 #include "session/character_joiner.h"
 #include "session/decoder.h"
 
+#include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -21,8 +23,9 @@ double milliseconds_since(Clock::time_point start) {
 class Generation {
   public:
     Generation(LiveSequence& sequence, const CompletionOptions& options, const TextReceiver& receive,
-               Sampler sampler)
-        : sequence_(sequence), options_(options), receive_(receive), sampler_(std::move(sampler)),
+               std::string_view begun, Sampler sampler)
+        : sequence_(sequence), options_(options), receive_(receive), begun_(begun),
+          sampler_(std::move(sampler)),
           decoder_(sequence, options.sampling.temperature == 0.0F ? options.draft_max : 0),
           stop_(options.stop) {}
 
@@ -30,7 +33,7 @@ class Generation {
         std::optional<FinishReason> finish;
         std::span<const float> logits = sequence_.logits();
         while (!finish && n_left() > 0) {
-            const TokenId token = sampler_.sample(logits);
+            const TokenId token = sampler_.sample(begun_.empty() ? logits : going_on_from_begun(logits));
             if (completion_.tokens.empty()) {
                 completion_.first_token_milliseconds = milliseconds_since(start_);
                 first_token_ = Clock::now();
@@ -53,6 +56,15 @@ class Generation {
   private:
     int32_t n_left() const { return options_.n_predict - static_cast<int32_t>(completion_.tokens.size()); }
 
+    // Leaves the tokens that agree with what must be written.
+    std::span<const float> going_on_from_begun(std::span<const float> logits) {
+        agreeing_.assign(logits.size(), -std::numeric_limits<float>::infinity());
+        for (const TokenId token : sequence_.engine().model().pieces().compatible(begun_)) {
+            agreeing_[static_cast<size_t>(token.value)] = logits[static_cast<size_t>(token.value)];
+        }
+        return agreeing_;
+    }
+
     // Whether the completion ends with `token`, and why.
     std::optional<FinishReason> take(TokenId token, std::span<const float> logits) {
         const Vocabulary& vocabulary = sequence_.engine().model().vocabulary();
@@ -67,7 +79,10 @@ class Generation {
                                                     ? probabilities(logits, token, n)
                                                     : sampler_.probabilities(n));
         }
-        const std::string text = joiner_.push(vocabulary.piece(token));
+        std::string piece = vocabulary.piece(token);
+        const size_t n_begun = std::min(begun_.size(), piece.size());
+        begun_.remove_prefix(n_begun);
+        const std::string text = joiner_.push(piece.erase(0, n_begun));
         const StopRule::Step step = stop_.push(text, milliseconds_since(first_token_));
         const StreamControl control = hand_out(step.text);
         if (step.finish) {
@@ -87,6 +102,8 @@ class Generation {
     LiveSequence& sequence_;
     const CompletionOptions& options_;
     const TextReceiver& receive_;
+    std::string_view begun_; // that is not written yet
+    std::vector<float> agreeing_;
     Sampler sampler_;
     Decoder decoder_;
     CharacterJoiner joiner_;
@@ -99,20 +116,20 @@ class Generation {
 } // namespace
 
 Result<Completion> complete(LiveSequence& sequence, const CompletionOptions& options,
-                            const TextReceiver& receive) {
+                            const TextReceiver& receive, std::string_view begun) {
     PIE_CHECK(!sequence.logits().empty(), "a sequence is updated before it is completed");
     PIE_ASSIGN(Sampler sampler,
                Sampler::create(sequence.engine().model().vocabulary(), options.sampling, sequence.tokens()));
     const int32_t n_tokens = sequence.n_tokens();
     std::vector<float> logits(sequence.logits().begin(), sequence.logits().end());
     sequence.fade_attention();
-    auto completion = Generation(sequence, options, receive, std::move(sampler)).run();
+    auto completion = Generation(sequence, options, receive, begun, std::move(sampler)).run();
     sequence.rewind(n_tokens, std::move(logits));
     return completion;
 }
 
 Result<std::vector<Completion>> complete_several(LiveSequence& sequence, const CompletionOptions& options,
-                                                 int32_t n) {
+                                                 int32_t n, std::string_view begun) {
     std::vector<Completion> completions;
     CompletionOptions own = options;
     for (int32_t i = 0; i < n; ++i) {
@@ -123,7 +140,7 @@ Result<std::vector<Completion>> complete_several(LiveSequence& sequence, const C
         if (options.sampling.seed != LLAMA_DEFAULT_SEED) {
             own.sampling.seed = options.sampling.seed + static_cast<uint32_t>(i);
         }
-        PIE_ASSIGN(completions.emplace_back(), complete(sequence, own));
+        PIE_ASSIGN(completions.emplace_back(), complete(sequence, own, {}, begun));
     }
     return completions;
 }

@@ -18,15 +18,17 @@
 
 namespace pie {
 
-// Needs a sequence that was updated. Afterwards the sequence and its logits are what they were. Errors:
-// invalid_argument and unsupported (Sampler::create), cancelled, internal.
+// Needs a sequence that was updated. Afterwards the sequence and its logits are what they were. What is
+// written begins with the text `begun`, which stands before the cursor already and is not part of the
+// completion: so a token may cover what was typed and what follows (token healing). Errors: invalid_argument
+// and unsupported (Sampler::create), cancelled, internal.
 Result<Completion> complete(LiveSequence& sequence, const CompletionOptions& options,
-                            const TextReceiver& receive = {});
+                            const TextReceiver& receive = {}, std::string_view begun = {});
 
 // `n` alternatives with the seeds sampling.seed, + 1, …; at temperature 0 they are all the same one. They are
 // made one after the other: the first is there after the time of one completion, the last after n times that.
 // Errors: as above.
 Result<std::vector<Completion>> complete_several(LiveSequence& sequence, const CompletionOptions& options,
-                                                 int32_t n);
+                                                 int32_t n, std::string_view begun = {});
 
 } // namespace pie

@@ -1,6 +1,7 @@
 // Completions of tiny random models: what ends them, what they tell, and that they leave no trace. Drafting
 // must not change what is written.
 
+#include "session/character_joiner.h"
 #include "session/completion.h"
 #include "support/reference.h"
 
@@ -253,6 +254,54 @@ TEST_CASE("draws are not drafted") {
     CompletionOptions options = drawing(50, 2);
     options.draft_max = 8;
     CHECK(live.complete(options).tokens_drafted == 0);
+}
+
+TEST_CASE("a completion begins with what is begun, and leaves it out") {
+    for (const uint32_t seed : {1U, 2U, 3U}) {
+        TinyModel description = small;
+        description.seed = seed;
+        Live live(description);
+        const Vocabulary& vocabulary = live.model->vocabulary();
+        for (const std::string begun : {"a", "ab", "to", " in", "\xc3\xa4x"}) {
+            CAPTURE(begun);
+            const Completion completion =
+                complete(live.sequence, {.n_predict = 12, .draft_max = 0}, {}, begun).value();
+            // The likeliest token at each place of those that agree, by looking at all of them.
+            std::string left = begun;
+            std::string written;
+            std::vector<TokenId> expected;
+            while (!left.empty()) {
+                const std::vector<float> logits =
+                    expected.empty()
+                        ? live.logits
+                        : std::vector<float>(live.sequence.logits().begin(), live.sequence.logits().end());
+                std::optional<TokenId> best;
+                for (int32_t i = 0; i < vocabulary.size(); ++i) {
+                    const std::string piece = vocabulary.piece(TokenId(i));
+                    const bool agrees =
+                        !piece.empty() && (piece.starts_with(left) || left.starts_with(piece));
+                    if (agrees && (!best || logits[static_cast<size_t>(i)] >
+                                                logits[static_cast<size_t>(best->value)])) {
+                        best = TokenId(i);
+                    }
+                }
+                REQUIRE(best.has_value());
+                expected.push_back(*best);
+                const std::string piece = vocabulary.piece(*best);
+                left.erase(0, std::min(left.size(), piece.size()));
+                REQUIRE(live.sequence.extend(std::span(&*best, 1)));
+            }
+            live.sequence.rewind(static_cast<int32_t>(live.prompt.size()), live.logits);
+            REQUIRE(completion.tokens.size() >= expected.size());
+            CHECK(std::equal(expected.begin(), expected.end(), completion.tokens.begin()));
+            for (const TokenId token : completion.tokens) {
+                written += vocabulary.piece(token);
+            }
+            CHECK(written.starts_with(begun));
+            CharacterJoiner joiner; // what a random model writes is not always UTF-8
+            CHECK(joiner.push(written.substr(begun.size())) == completion.text);
+        }
+    }
 }
 
 } // namespace pie

@@ -73,6 +73,7 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
     PIE_ASSIGN(PromptWindow window,
                fitter_.fit(text, cursor, prompt_budget() - taken, taken > 0 ? context_budget() - taken : 0));
     context_.insert_into(window.tokens);
+    hold_back_begun(window);
     if (window.tokens.empty()) {
         return fail(
             ErrorCode::invalid_argument,
@@ -87,6 +88,18 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
     return report;
 }
 
+// The last token before the cursor may be a half-typed word, which no model was trained to go on from; the
+// completion writes it anew. Where the prompt is split at the cursor, training has seen such splits.
+void LiveDocument::hold_back_begun(PromptWindow& window) {
+    begun_.clear();
+    const std::string_view prefix = window.text.prefix;
+    if (layout_.kind() != LayoutKind::psm && !prefix.empty() && !prefix.ends_with('\n') &&
+        window.tokens.size() > 1) {
+        begun_ = sequence_.engine().model().vocabulary().piece(window.tokens.back());
+        window.tokens.pop_back();
+    }
+}
+
 Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const ReuseOptions& reuse) {
     if (prompt.size() > prompt_budget()) {
         return fail(ErrorCode::too_large,
@@ -95,6 +108,7 @@ Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const
                                 prompt.size(), prompt_budget(), options_.n_predict_max));
     }
     lines_cut_ = {};
+    begun_.clear();
     repaired_ = false;
     return sequence_.update(prompt, reuse);
 }
@@ -115,12 +129,12 @@ Result<int32_t> LiveDocument::heal() {
 
 Result<Completion> LiveDocument::complete(CompletionOptions options, const TextReceiver& receive) {
     options.n_predict = std::min(options.n_predict, options_.n_predict_max);
-    return pie::complete(sequence_, options, receive);
+    return pie::complete(sequence_, options, receive, begun_);
 }
 
 Result<std::vector<Completion>> LiveDocument::complete_several(CompletionOptions options, int32_t n) {
     options.n_predict = std::min(options.n_predict, options_.n_predict_max);
-    return pie::complete_several(sequence_, options, n);
+    return pie::complete_several(sequence_, options, n, begun_);
 }
 
 } // namespace pie

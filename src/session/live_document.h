@@ -23,6 +23,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -94,6 +95,7 @@ class LiveDocument {
     LiveDocument(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
                  const LiveDocumentOptions& options);
 
+    void hold_back_begun(PromptWindow& window);
     // Tokens of a prompt, and what of them a context may take.
     size_t prompt_budget() const { return static_cast<size_t>(options_.n_ctx - options_.n_predict_max); }
     size_t context_budget() const { return prompt_budget() / 2; }
@@ -105,6 +107,7 @@ class LiveDocument {
     PromptFitter fitter_;
     RepositoryContext context_;
     LinesCut lines_cut_;
+    std::string begun_;     // stands before the cursor, and is not in the sequence: completions begin with it
     bool repaired_ = false; // since the last update
     int32_t slice_tokens_;  // of healing
 };
