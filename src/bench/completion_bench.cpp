@@ -5,8 +5,7 @@
 //
 //   completion_bench MODEL.gguf FOLDER [CURSORS]
 //
-// "healed" drops the token that the cursor stands behind and lets the first token be one that begins with it
-// (token healing).
+// "healed" is what documents do: the token that the cursor stands behind is written anew (token healing).
 
 #include "base/interrupt.h"
 #include "eval/metrics.h"
@@ -88,20 +87,22 @@ class CompletionBench {
   public:
     CompletionBench(Engine& engine,
                     std::vector<std::pair<std::string, std::unique_ptr<LiveDocument>>> layouts)
-        : vocabulary_(engine.model().vocabulary()), layouts_(std::move(layouts)) {
-        for (int32_t token = 0; token < vocabulary_.size(); ++token) {
-            pieces_.push_back(vocabulary_.piece(TokenId(token)));
-        }
-    }
+        : vocabulary_(engine.model().vocabulary()), layouts_(std::move(layouts)) {}
 
     Result<void> ask(const Cursor& cursor) {
         for (auto& [name, live] : layouts_) {
-            PIE_TRY(live->update(cursor.text, ByteOffset(cursor.at), {.method = ReuseMethod::full}));
+            PIE_ASSIGN(PromptLayout layout, PromptLayout::create(vocabulary_, live->layout()));
+            const std::string_view text = cursor.text;
+            const std::vector<TokenId> prompt =
+                layout.tokens({.prefix = text.substr(0, cursor.at), .suffix = text.substr(cursor.at)});
+            PIE_TRY(live->update(prompt, {.method = ReuseMethod::full}));
             PIE_TRY(score(live->sequence(), cursor, scores_[cursor.language][name]));
             PIE_TRY(compare_drafting(*live));
-            // The token before the cursor is one of its line in this layout alone.
             if (live->layout() == LayoutKind::psm_line) {
-                PIE_TRY(score_healed(*live, cursor, scores_[cursor.language][name + ", healed"]));
+                PIE_TRY(live->update(text, ByteOffset(cursor.at), {.method = ReuseMethod::pie}));
+                PIE_ASSIGN(const Completion completion,
+                           live->complete({.n_predict = n_predict, .stop = {.strings = {"\n"}}}));
+                count(completion.text, cursor, scores_[cursor.language][name + ", healed"]);
             }
         }
         return {};
@@ -134,7 +135,7 @@ class CompletionBench {
             if (vocabulary_.ends_generation(token)) {
                 break;
             }
-            text += pieces_[static_cast<size_t>(token.value)];
+            text += vocabulary_.piece(token);
             PIE_TRY(sequence.extend(std::span(&token, 1)));
         }
         return text.substr(0, text.find_first_of("\r\n"));
@@ -161,8 +162,8 @@ class CompletionBench {
     }
 
     Result<void> compare_drafting(LiveDocument& live) {
-        PIE_ASSIGN(const Completion plain, live.complete({.n_predict = 64, .draft_max = 0}));
-        PIE_ASSIGN(const Completion drafted, live.complete({.n_predict = 64}));
+        PIE_ASSIGN(const Completion plain, live.complete({.n_predict = 64}));
+        PIE_ASSIGN(const Completion drafted, live.complete({.n_predict = 64, .draft_max = 15}));
         drafting_.plain_milliseconds += plain.milliseconds;
         drafting_.drafted_milliseconds += drafted.milliseconds;
         drafting_.n_same += plain.tokens == drafted.tokens ? 1 : 0;
@@ -170,33 +171,8 @@ class CompletionBench {
         return {};
     }
 
-    // The likeliest token that begins with `text`.
-    TokenId likeliest_from(std::span<const float> logits, std::string_view text) const {
-        size_t best = pieces_.size();
-        for (size_t i = 0; i < pieces_.size(); ++i) {
-            if (pieces_[i].starts_with(text) && (best == pieces_.size() || logits[i] > logits[best])) {
-                best = i;
-            }
-        }
-        return TokenId(static_cast<int32_t>(best));
-    }
-
-    Result<void> score_healed(LiveDocument& live, const Cursor& cursor, Score& score) const {
-        std::vector<TokenId> prompt(live.sequence().tokens().begin(), live.sequence().tokens().end());
-        const std::string dropped = pieces_[static_cast<size_t>(prompt.back().value)];
-        prompt.pop_back();
-        PIE_TRY(live.update(prompt, {.method = ReuseMethod::pie}));
-        const TokenId first = likeliest_from(live.sequence().logits(), dropped);
-        PIE_TRY(live.sequence().extend(std::span(&first, 1)));
-        PIE_ASSIGN(const std::string written,
-                   greedy(live.sequence(), pieces_[static_cast<size_t>(first.value)].substr(dropped.size())));
-        count(written, cursor, score);
-        return {};
-    }
-
     const Vocabulary& vocabulary_;
     std::vector<std::pair<std::string, std::unique_ptr<LiveDocument>>> layouts_;
-    std::vector<std::string> pieces_;                            // by token
     std::map<std::string, std::map<std::string, Score>> scores_; // by language, then layout
     Drafting drafting_;
 };
