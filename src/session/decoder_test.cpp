@@ -48,7 +48,7 @@ TEST_CASE("Qwen2.5-Coder 0.5B writes with drafts what it writes without") {
         REQUIRE(sequence.update(layout.tokens({around.substr(from, at - from), around.substr(at, 800)}), {})
                     .has_value());
         const Completion plain = complete(sequence, {.n_predict = 48, .n_probs = 2, .draft_max = 0}).value();
-        const Completion drafted = complete(sequence, {.n_predict = 48}).value();
+        const Completion drafted = complete(sequence, {.n_predict = 48, .draft_max = 15}).value();
         n_accepted += drafted.tokens_accepted;
         const auto [ours, theirs] = std::ranges::mismatch(drafted.tokens, plain.tokens);
         if (theirs != plain.tokens.end()) {
