@@ -6,6 +6,8 @@
  * Whatever can fail returns a pie_status; pie_last_error() then says why, in the thread that called. Texts
  * are UTF-8 and need no zero byte at their end; places in them are bytes. Any thread may call. */
 
+/* NOLINTBEGIN(readability-identifier-naming): C names */
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -104,5 +106,7 @@ pie_session_stats pie_session_get_stats(const pie_session* session);
 #ifdef __cplusplus
 }
 #endif
+
+/* NOLINTEND(readability-identifier-naming) */
 
 #endif

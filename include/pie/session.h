@@ -60,21 +60,21 @@ class Session {
 
     // Waits until the last text is in the cache. Errors: too_large, cancelled (by `stop`, cancel() or a newer
     // change), busy, invalid_argument (nothing to continue), internal.
-    Result<void> encode(std::stop_token stop = {});
+    Result<void> encode(const std::stop_token& stop = {});
 
     // What comes at the cursor. `receive` is called on the model's thread, which waits for it, and must not
     // call what waits for the model. Errors: those of encode(), and invalid_argument and unsupported for
     // options that no sampler can follow.
     Result<Completion> complete(const CompletionOptions& options = {}, const TextReceiver& receive = {},
-                                std::stop_token stop = {});
+                                const std::stop_token& stop = {});
 
     // `n` alternatives from one cache, with the seeds sampling.seed, + 1, …. Errors: as above.
     Result<std::vector<Completion>> complete_several(const CompletionOptions& options, int32_t n,
-                                                     std::stop_token stop = {});
+                                                     const std::stop_token& stop = {});
 
     // Waits until the cache is what a full recompute would hold. Errors: cancelled (by `stop`), and those of
     // encode().
-    Result<void> heal(std::stop_token stop = {});
+    Result<void> heal(const std::stop_token& stop = {});
 
     // Ends the completion that is at work or waits. The session stays as it is.
     void cancel();

@@ -97,13 +97,13 @@ Result<int64_t> Session::set_document(std::string text, ByteOffset cursor, Docum
     });
 }
 
-Result<void> Session::encode(std::stop_token stop) {
+Result<void> Session::encode(const std::stop_token& stop) {
     return handle_->worker->perform(
         *handle_->document, [](LiveDocument&, const UpdateReport&) { return Result<void>(); }, stop);
 }
 
 Result<Completion> Session::complete(const CompletionOptions& options, const TextReceiver& receive,
-                                     std::stop_token stop) {
+                                     const std::stop_token& stop) {
     Completion completion;
     PIE_TRY(handle_->worker->perform(
         *handle_->document,
@@ -117,7 +117,7 @@ Result<Completion> Session::complete(const CompletionOptions& options, const Tex
 }
 
 Result<std::vector<Completion>> Session::complete_several(const CompletionOptions& options, int32_t n,
-                                                          std::stop_token stop) {
+                                                          const std::stop_token& stop) {
     std::vector<Completion> completions;
     PIE_TRY(handle_->worker->perform(
         *handle_->document,
@@ -132,7 +132,7 @@ Result<std::vector<Completion>> Session::complete_several(const CompletionOption
     return completions;
 }
 
-Result<void> Session::heal(std::stop_token stop) {
+Result<void> Session::heal(const std::stop_token& stop) {
     return handle_->worker->heal(*handle_->document, stop);
 }
 

@@ -16,13 +16,16 @@ PieceIndex::PieceIndex(const Vocabulary& vocabulary) {
 std::vector<TokenId> PieceIndex::compatible(std::string_view text) const {
     std::vector<TokenId> tokens;
     const auto text_of = [](const auto& entry) { return std::string_view(entry.first); };
-    const auto begin = std::ranges::lower_bound(pieces_, text, {}, text_of);
-    for (auto entry = begin; entry != pieces_.end() && entry->first.starts_with(text); ++entry) {
+    const auto from = [&](std::string_view wanted) {
+        return std::ranges::lower_bound(pieces_, wanted, {}, text_of);
+    };
+    for (auto entry = from(text); entry != pieces_.end() && entry->first.starts_with(text); ++entry) {
         tokens.push_back(entry->second);
     }
     for (size_t length = 1; length < text.size(); ++length) {
-        for (const auto& entry : std::ranges::equal_range(pieces_, text.substr(0, length), {}, text_of)) {
-            tokens.push_back(entry.second);
+        const std::string_view begin = text.substr(0, length);
+        for (auto entry = from(begin); entry != pieces_.end() && entry->first == begin; ++entry) {
+            tokens.push_back(entry->second);
         }
     }
     return tokens;
