@@ -240,8 +240,9 @@ Result<void> run(const char* path, const Script& script) {
     fmt::print("{} keys into a prompt of {} tokens, {} completions; full recompute p50 {:.0f} ms\n",
                script.typed.size(), full.begin()->second.tokens_encoded, script.pauses.size(),
                percentile(full_times, 0.5));
-    for (const auto& [name, answers] : results) {
-        fmt::print("{}\n", name);
+    for (const auto& result : results) {
+        const std::vector<Answer>& answers = result.second;
+        fmt::print("{}\n", result.first);
         report_times(answers);
         report_fidelity(full, [&answers](size_t i) { return answers[i]; });
     }

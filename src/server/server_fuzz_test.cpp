@@ -34,7 +34,7 @@ class Nonsense {
     }
 
     std::string body() {
-        std::string text = below(2) == 0 ? std::string(pick(valid_)) : with_wrong_field().dump();
+        std::string text = below(2) == 0 ? std::string(pick(valid)) : with_wrong_field().dump();
         if (below(2) == 0) {
             mutate(text);
         }
@@ -113,7 +113,7 @@ class Nonsense {
     }
 
     json with_wrong_field() {
-        json object = json::parse(pick(valid_));
+        json object = json::parse(pick(valid));
         for (size_t i = 0; i <= below(3); ++i) {
             const auto field = static_cast<std::ptrdiff_t>(below(object.size()));
             const std::string name = std::next(object.begin(), field).key();
@@ -123,7 +123,7 @@ class Nonsense {
                     break;
                 }
             } else {
-                object[below(4) == 0 ? std::string(pick(fields_)) : name] = wrong_value();
+                object[below(4) == 0 ? std::string(pick(fields)) : name] = wrong_value();
             }
         }
         return object;
@@ -144,19 +144,19 @@ class Nonsense {
                 text.insert(at, text.substr(at, length));
                 break;
             case 3:
-                text.insert(at, std::string(pick(pieces_)));
+                text.insert(at, std::string(pick(pieces)));
                 break;
             case 4:
                 text.resize(at);
                 break;
             default:
-                text.insert(at, std::string(below(200), pick(repeated_)));
+                text.insert(at, std::string(below(200), pick(repeated)));
                 break;
             }
         }
     }
 
-    static constexpr std::array<std::string_view, 8> valid_ = {
+    static constexpr std::array<std::string_view, 8> valid = {
         test::vim_infill,
         test::vim_warm_up,
         test::vscode_infill,
@@ -165,12 +165,12 @@ class Nonsense {
         R"({"prompt":[1,2,"abc",3],"n_predict":3,"n_probs":2,"return_tokens":true,"stream":true,"seed":3})",
         R"({"text":"a = 1\nb = 2\n","cursor":3,"version":1,"context":[{"filename":"f","text":"t"}],"content":"x","tokens":[1]})",
         R"({"version":2,"edits":[{"begin":1,"end":2,"text":"zz"}],"cursor":3,"n_predict":2})"};
-    static constexpr std::array<std::string_view, 8> fields_ = {
+    static constexpr std::array<std::string_view, 8> fields = {
         "n_probs", "samplers", "stop", "prompt", "input_extra", "edits", "n_cmpl", "repeat_last_n"};
-    static constexpr std::array<std::string_view, 8> pieces_ = {
+    static constexpr std::array<std::string_view, 8> pieces = {
         "\\ud800", "\\u0000", "1e999", "null,", "\"stream\":true,", "\xc3\x28", "-0", "\r\n"};
 
-    static constexpr std::string_view repeated_ = "[{\"0\\\xff ";
+    static constexpr std::string_view repeated = "[{\"0\\\xff ";
 
     std::mt19937 random_;
 };

@@ -37,7 +37,7 @@ std::string written_by_library(const TestServer& server, const std::string& befo
 json error_of(const httplib::Response& response) {
     CAPTURE(response.body);
     CHECK(response.get_header_value("Content-Type").starts_with("application/json"));
-    const json error = json::parse(response.body).at("error");
+    json error = json::parse(response.body).at("error");
     CHECK(error.at("code") == response.status);
     CHECK_FALSE(error.at("message").get<std::string>().empty());
     CHECK(error.at("type").is_string());
@@ -238,7 +238,7 @@ TEST_CASE("a client that goes away cancels its request, before its turn and in t
 
 TEST_CASE("requests for one session take turns; what was typed over is ended; too many are refused") {
     const TestServer server({.requests_max = 2});
-    const auto later = [&](json body) {
+    const auto later = [&](const json& body) {
         return std::async(std::launch::async, [&server, text = body.dump()] {
             httplib::Client client("127.0.0.1", server.server->port());
             client.set_read_timeout(120);
