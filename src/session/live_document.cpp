@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 namespace pie {
 namespace {
@@ -73,15 +74,16 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
     PIE_ASSIGN(PromptWindow window,
                fitter_.fit(text, cursor, prompt_budget() - taken, taken > 0 ? context_budget() - taken : 0));
     context_.insert_into(window.tokens);
-    hold_back_begun(window);
+    std::string begun = hold_back_begun(window);
     if (window.tokens.empty()) {
         return fail(
             ErrorCode::invalid_argument,
             "there is no text before the cursor, and this model can only continue text; move the cursor, or "
             "use a model that fills in the middle");
     }
-    lines_cut_ = {window.prefix_lines_cut, window.suffix_lines_cut};
     PIE_ASSIGN(UpdateReport report, sequence_.update(window.tokens, reuse, progress));
+    lines_cut_ = {window.prefix_lines_cut, window.suffix_lines_cut};
+    begun_ = std::move(begun); // a failed update leaves the sequence that it belonged to
     repaired_ = false;
     report.milliseconds =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -90,14 +92,15 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
 
 // The last token before the cursor may be a half-typed word, which no model was trained to go on from; the
 // completion writes it anew. Where the prompt is split at the cursor, training has seen such splits.
-void LiveDocument::hold_back_begun(PromptWindow& window) {
-    begun_.clear();
+std::string LiveDocument::hold_back_begun(PromptWindow& window) const {
     const std::string_view prefix = window.text.prefix;
-    if (layout_.kind() != LayoutKind::psm && !prefix.empty() && !prefix.ends_with('\n') &&
-        window.tokens.size() > 1) {
-        begun_ = sequence_.engine().model().vocabulary().piece(window.tokens.back());
-        window.tokens.pop_back();
+    if (layout_.kind() == LayoutKind::psm || prefix.empty() || prefix.ends_with('\n') ||
+        window.tokens.size() < 2) {
+        return {};
     }
+    std::string begun = sequence_.engine().model().vocabulary().piece(window.tokens.back());
+    window.tokens.pop_back();
+    return begun;
 }
 
 Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const ReuseOptions& reuse) {
@@ -107,10 +110,11 @@ Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const
                                 "larger context (-c)",
                                 prompt.size(), prompt_budget(), options_.n_predict_max));
     }
+    PIE_ASSIGN(UpdateReport report, sequence_.update(prompt, reuse));
     lines_cut_ = {};
     begun_.clear();
     repaired_ = false;
-    return sequence_.update(prompt, reuse);
+    return report;
 }
 
 Result<int32_t> LiveDocument::heal() {
