@@ -5,6 +5,7 @@
 #: make bench      build llama.cpp's own benchmark beside ours, and compare
 #: make setup      system packages and llama.cpp's sources only
 #: make test-asan  the unit and property tests under AddressSanitizer and UBSan
+#: make fuzz       fuzz what reads requests, FUZZ_SECONDS (30) for each target
 #: make lint       check format, C++ (clang-tidy) and shell scripts
 #: make format     rewrite our C++ files in the house format
 #: make clean      remove build/; the cache ($XDG_CACHE_HOME/pie, default ~/.cache/pie) stays
@@ -14,11 +15,12 @@
 PIE := build/release/bin/pie
 MODEL := qwen2.5-coder-0.5b
 TEST_MODELS := smollm2-135m $(MODEL)
+FUZZ_SECONDS := 30
 pull = for name in $(1); do $(PIE) model path $$name >/dev/null 2>&1 || $(PIE) model pull $$name || exit; done
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build run test test-asan bench lint format clean
+.PHONY: help setup build run test test-asan fuzz bench lint format clean
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -44,6 +46,11 @@ test-asan: setup
 	@scripts/build.sh asan
 	@ctest --test-dir build/asan --no-tests=error --output-on-failure \
 	    --label-regex '^(unit|property)$$' --label-exclude '^model$$'
+
+fuzz:
+	@scripts/install_packages.sh build fuzz
+	@scripts/build.sh fuzz
+	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
 bench: build
 	@$(call pull,$(MODEL))

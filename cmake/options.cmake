@@ -1,5 +1,6 @@
 # Two INTERFACE targets carry every setting of our own code; upstream code never sees them.
 
+option(PIE_FUZZ "Build the libFuzzer targets, and nothing else (clang)" OFF)
 option(PIE_DEV "Warnings are errors, and containers check their invariants after each change" OFF)
 set(PIE_SANITIZE "" CACHE STRING "Sanitizers for our own code: 'address,undefined' or 'thread'")
 
@@ -10,7 +11,8 @@ target_compile_definitions(pie_options INTERFACE $<$<BOOL:${PIE_DEV}>:PIE_DEV=1>
 if(PIE_SANITIZE)
     # Instrumented, <regex> looks uninitialised to GCC 12.
     target_compile_options(pie_options INTERFACE
-        -fsanitize=${PIE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all -Wno-maybe-uninitialized)
+        -fsanitize=${PIE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all
+        $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_link_options(pie_options INTERFACE -fsanitize=${PIE_SANITIZE})
 endif()
 

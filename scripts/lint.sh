@@ -21,4 +21,4 @@ printf '%s\0' "${files[@]}" |
         --extra-arg=-Wno-unknown-warning-option 2> >(grep -v 'warnings\? generated' >&2)
 
 echo "Checking the shell scripts"
-shellcheck -x scripts/*.sh tests/*.sh .ci/run
+shellcheck -x scripts/*.sh tests/*.sh packaging/*.sh .ci/run

@@ -77,6 +77,10 @@ struct CompletionOptions {
     // Most tokens to draft from the sequence itself and check in one batch; 0: none. Only at temperature 0,
     // where the completion stays what it is without, as far as batches of several sizes round alike.
     int32_t draft_max = 0;
+    // For a Session to make its cache hold the text; the time in which others are served does not count.
+    // Beyond it the completion is empty (FinishReason::time_limit), and the cache is brought up to date in
+    // the background. 0: none.
+    double prompt_milliseconds_max = 0;
 };
 
 enum class StreamControl { go_on, stop };
@@ -84,6 +88,9 @@ enum class StreamControl { go_on, stop };
 // Receives the text as it comes, in pieces that are valid UTF-8. What may be the beginning of a stop string
 // comes when it is known not to be.
 using TextReceiver = std::function<StreamControl(std::string_view)>;
+
+// The same of several completions, of which `index` is one. They grow beside each other.
+using SeveralReceiver = std::function<StreamControl(int32_t index, std::string_view)>;
 
 // What it cost to make the cache hold a changed text.
 struct UpdateReport {

@@ -11,6 +11,7 @@
 // and does one thing at a time. A Model is a handle: copies speak of the same model, which stays loaded until
 // the last of them and of its sessions is gone.
 
+#include <pie/chat.h>
 #include <pie/result.h>
 #include <pie/session.h>
 #include <pie/types.h>
@@ -65,6 +66,13 @@ struct ModelOptions {
     size_t queue_max = 64; // calls that wait; one more is refused (ErrorCode::busy)
 };
 
+// What a prompt that fills in the middle holds around its texts, as it is written.
+struct FillMarkers {
+    std::string prefix;
+    std::string suffix;
+    std::string middle;
+};
+
 class Model {
   public:
     // A GGUF file. Errors: not_found, io, corrupt, unsupported, too_large (no memory for a session),
@@ -85,10 +93,22 @@ class Model {
     // What a prompt that is handed over as tokens should begin with, if the model wants anything.
     std::optional<TokenId> beginning() const;
 
+    // A conversation as the model's own chat template writes it, up to where the answer begins; to be
+    // tokenised with Markup::control_tokens. A last message of the assistant is gone on with. Errors:
+    // unsupported (no template, or one that is not known), invalid_argument (no message, or one with a zero
+    // byte).
+    Result<std::string> chat_prompt(const std::vector<ChatMessage>& messages) const;
+
     int32_t n_ctx() const;
     int32_t vocabulary_size() const;
-    // Whether the model was trained to fill in the middle.
+    // Whether the model was trained to fill in the middle; its markers then.
     bool fills_in_the_middle() const;
+    std::optional<FillMarkers> fill_markers() const;
+
+    // Of the file: two that are the same compute the same.
+    const std::string& fingerprint() const;
+    // Of ModelOptions; empty where there is none.
+    const std::filesystem::path& snapshot_folder() const;
 
   private:
     explicit Model(std::shared_ptr<Worker> worker) : worker_(std::move(worker)) {}

@@ -70,6 +70,7 @@ typedef struct pie_completion_options {
     uint32_t seed;
     int32_t n_indent;
     double predict_milliseconds_max; /* 0: none */
+    double prompt_milliseconds_max;  /* 0: none; beyond it the completion is empty */
     const char* const* stop_strings; /* n_stop_strings of them; may be NULL */
     size_t n_stop_strings;
 } pie_completion_options;
@@ -89,6 +90,11 @@ void pie_text_free(char* text);
 pie_status pie_session_encode(pie_session* session);
 pie_status pie_session_heal(pie_session* session);
 void pie_session_cancel(pie_session* session);
+
+/* What is cached, as a file, and back; a restored session has no text until it is given one, of which what
+ * the cache holds is not encoded. */
+pie_status pie_session_save(pie_session* session, const char* path);
+pie_status pie_session_restore(pie_session* session, const char* path);
 
 typedef struct pie_session_stats {
     int64_t version;

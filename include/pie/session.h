@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <span>
 #include <stop_token>
@@ -34,6 +35,12 @@ struct SessionStats {
     size_t lines_cut_at_start = 0; // that the context had no room for
     size_t lines_cut_at_end = 0;
     size_t chunks_left_out = 0; // of set_context()
+};
+
+// A cache in a file.
+struct SavedCache {
+    int32_t tokens = 0;
+    uint64_t bytes = 0;
 };
 
 class Session {
@@ -70,6 +77,7 @@ class Session {
 
     // `n` alternatives from one cache, with the seeds sampling.seed, + 1, …. Errors: as above.
     Result<std::vector<Completion>> complete_several(const CompletionOptions& options, int32_t n,
+                                                     const SeveralReceiver& receive = {},
                                                      const std::stop_token& stop = {});
 
     // Waits until the cache is what a full recompute would hold. Errors: cancelled (by `stop`), and those of
@@ -78,6 +86,17 @@ class Session {
 
     // Ends the completion that is at work or waits. The session stays as it is.
     void cancel();
+
+    // What is cached, as a file that restore() takes. It holds the text, and only its owner can read it; a
+    // file of this name is replaced. Errors: io, invalid_argument (nothing is cached), and those of encode().
+    Result<SavedCache> save(const std::filesystem::path& path, const std::stop_token& stop = {});
+
+    // Takes a saved cache in the place of what there is. The session is like a new one then: it has no text
+    // until it is given one, of which what the cache holds is not encoded. Errors: not_found, io, corrupt
+    // (damaged, or no saved cache), unsupported (another version's), invalid_argument (of another model, or
+    // of other types), too_large (for the context), cancelled, busy. The text stays then, and may have to be
+    // encoded anew.
+    Result<SavedCache> restore(const std::filesystem::path& path, const std::stop_token& stop = {});
 
     // Drops what is cached, the snapshot included. The text stays, and is encoded anew when it is asked for.
     void forget();

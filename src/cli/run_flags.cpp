@@ -1,5 +1,7 @@
 #include "cli/run_flags.h"
 
+#include "engine/sampler_order.h"
+
 #include <ggml.h>
 
 #include <algorithm>

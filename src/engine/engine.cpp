@@ -144,7 +144,10 @@ void Engine::fill_inputs(const KvCells& cells, const Batch& batch) {
     }();
     set_input(graph_.cells, rows.data());
     set_input(graph_.outputs, batch.outputs.data());
+    fill_mask(cells, batch);
+}
 
+void Engine::fill_mask(const KvCells& cells, const Batch& batch) {
     const ggml_fp16_t visible = ggml_fp32_to_fp16(0.0F);
     const ggml_fp16_t masked = ggml_fp32_to_fp16(-INFINITY);
     const auto n_kv = static_cast<size_t>(shape_.n_kv);
@@ -154,8 +157,19 @@ void Engine::fill_inputs(const KvCells& cells, const Batch& batch) {
     }
     mask_.resize(n_kv * batch.tokens.size());
     for (size_t t = 0; t < batch.tokens.size(); ++t) {
-        const auto own = static_cast<uint32_t>(batch.positions[t].value);
         ggml_fp16_t* row = mask_.data() + t * n_kv;
+        if (batch.branches) {
+            const auto begin = static_cast<uint32_t>(batch.branches->begin.value);
+            const std::span<const int32_t> branch_of = batch.branches->of_cells;
+            const int32_t own = batch.branches->of_tokens[t];
+            for (size_t i = 0; i < n_kv; ++i) {
+                const uint32_t behind = position_of[i] - begin;
+                const bool is_own = behind < branch_of.size() && branch_of[behind] == own;
+                row[i] = position_of[i] < begin || is_own ? visible : masked;
+            }
+            continue;
+        }
+        const auto own = static_cast<uint32_t>(batch.positions[t].value);
         for (size_t i = 0; i < n_kv; ++i) {
             row[i] = position_of[i] <= own ? visible : masked;
         }

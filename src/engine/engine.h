@@ -36,13 +36,23 @@ struct EngineOptions {
     RotationPath rotation = RotationPath::host_first;
 };
 
-// Tokens to encode. All spans but `outputs` have one entry a token, positions ascending.
+// Several continuations of one sequence in one cache. They are cached in the order in which their tokens
+// came, so that a cell's place says no more than when it was written: of the cells from place `begin` on, a
+// token sees those of its own branch, and its position is that in its branch.
+struct Branches {
+    Position begin;
+    std::span<const int32_t> of_cells;  // by place, from `begin` on
+    std::span<const int32_t> of_tokens; // one a token of the batch
+};
+
+// Tokens to encode. All spans but `outputs` have one entry a token, positions ascending but for branches.
 struct Batch {
     std::span<const TokenId> tokens;
     std::span<const Position> positions;
     std::span<const CellIndex> cells;
     std::span<const int32_t> outputs; // indices of tokens whose logits are wanted; at least one
     LayerSet observed = {};           // layers whose attention attention() tells
+    std::optional<Branches> branches = {};
 };
 
 class Engine {
@@ -59,9 +69,9 @@ class Engine {
     Result<void> reserve(const KvCache& cache);
 
     // Encodes a batch of at most n_batch() tokens into the cache; attention sees every cell that has a
-    // position up to the token's own. Logits are [n_outputs][n_vocab], valid until the next call. Pending
-    // rotations are made first. Errors: cancelled, internal; rows of the batch's own cells are undefined
-    // then, all others as before.
+    // position up to the token's own, and with branches what they say. Logits are [n_outputs][n_vocab], valid
+    // until the next call. Pending rotations are made first. Errors: cancelled, internal; rows of the batch's
+    // own cells are undefined then, all others as before.
     Result<std::span<const float>> compute(KvCache& cache, const Batch& batch);
 
     // What the last token of the last batch paid to each row of the cache, summed over the heads of the
@@ -92,6 +102,7 @@ class Engine {
     Result<void> start_backends();
     Result<void> prepare_graph(const KvCache& cache, const BatchShape& shape);
     void fill_inputs(const KvCells& cells, const Batch& batch);
+    void fill_mask(const KvCells& cells, const Batch& batch);
     Result<void> run(ggml_status status);
     Result<void> rotate_on_host(KvCache& cache, std::span<const PendingRotation> pending);
     Result<void> rotate_by_graph(KvCache& cache, std::span<const PendingRotation> pending);

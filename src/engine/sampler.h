@@ -21,11 +21,6 @@
 
 namespace pie {
 
-// Stages by the names of llama-server's `samplers`, its other spellings included. `dry`, `top_n_sigma` and
-// `xtc` are in its default list, so they are understood and left out: the options that would make them act do
-// not exist here. Errors: invalid_argument, which says the names there are.
-Result<std::vector<SamplerStage>> parse_sampler_order(std::span<const std::string> names);
-
 class Sampler {
   public:
     // `before` is the sequence to continue, or enough of its end for the penalties. Errors: invalid_argument

@@ -2,6 +2,7 @@
 // 258 "an", "ar" and "as".
 
 #include "engine/sampler.h"
+#include "engine/sampler_order.h"
 #include "support/reference.h"
 
 #include <doctest/doctest.h>

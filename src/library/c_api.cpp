@@ -80,6 +80,7 @@ pie::CompletionOptions to_options(const pie_completion_options& options) {
     result.sampling.seed = options.seed;
     result.stop.n_indent = options.n_indent;
     result.stop.predict_milliseconds_max = options.predict_milliseconds_max;
+    result.prompt_milliseconds_max = options.prompt_milliseconds_max;
     for (size_t i = 0; i < options.n_stop_strings; ++i) {
         result.stop.strings.emplace_back(options.stop_strings[i]);
     }
@@ -167,6 +168,7 @@ pie_completion_options pie_completion_options_default(void) {
             .seed = options.sampling.seed,
             .n_indent = options.stop.n_indent,
             .predict_milliseconds_max = options.stop.predict_milliseconds_max,
+            .prompt_milliseconds_max = options.prompt_milliseconds_max,
             .stop_strings = nullptr,
             .n_stop_strings = 0};
 }
@@ -206,6 +208,20 @@ pie_status pie_session_heal(pie_session* session) {
 
 void pie_session_cancel(pie_session* session) {
     session->session.cancel();
+}
+
+pie_status pie_session_save(pie_session* session, const char* path) {
+    return guarded([&]() -> pie::Result<void> {
+        PIE_TRY(session->session.save(path));
+        return {};
+    });
+}
+
+pie_status pie_session_restore(pie_session* session, const char* path) {
+    return guarded([&]() -> pie::Result<void> {
+        PIE_TRY(session->session.restore(path));
+        return {};
+    });
 }
 
 pie_session_stats pie_session_get_stats(const pie_session* session) {

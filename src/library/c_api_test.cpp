@@ -71,6 +71,12 @@ TEST_CASE("C callers get what C++ callers get") {
     CHECK(stats.tokens == other.stats().tokens);
     CHECK(stats.tokens_exact == stats.tokens);
     CHECK(stats.last_tokens_encoded > 0);
+
+    const std::string saved = (scratch.path / "saved").string();
+    CHECK(pie_session_save(session, saved.c_str()) == PIE_OK);
+    CHECK(pie_session_restore(session, saved.c_str()) == PIE_OK);
+    CHECK(pie_session_get_stats(session).tokens == stats.tokens);
+    CHECK(pie_session_restore(session, (saved + "?").c_str()) == PIE_NOT_FOUND);
     pie_session_free(session);
 }
 

@@ -23,9 +23,9 @@ struct Place {
     ScratchFolder scratch;
     std::filesystem::path file = scratch.path / "tiny.gguf";
 
-    explicit Place(const std::string& architecture = "qwen2") {
-        testing::write_tiny_model({.architecture = architecture}, file);
-    }
+    explicit Place(const std::string& architecture = "qwen2")
+        : Place(testing::TinyModel{.architecture = architecture}) {}
+    explicit Place(const testing::TinyModel& description) { testing::write_tiny_model(description, file); }
 
     ModelOptions options() const { return {.n_threads = 1, .n_ctx = 512, .n_predict_max = 64}; }
     Model load() const { return load(options()); }
@@ -407,6 +407,161 @@ TEST_CASE("several completions come from one cache") {
     REQUIRE(several.size() == 3);
     CHECK(several[0].tokens == session.complete(options).value().tokens);
     CHECK(several[0].tokens != several[1].tokens);
+    for (const float temperature : {0.0F, 5.0F}) {
+        options.sampling.temperature = temperature;
+        std::vector<std::string> texts(3);
+        const auto heard = session.complete_several(options, 3, [&](int32_t index, std::string_view text) {
+            texts[static_cast<size_t>(index)] += text;
+            return StreamControl::go_on;
+        });
+        REQUIRE(heard);
+        for (size_t i = 0; i < 3; ++i) {
+            CHECK(texts[i] == (*heard)[i].text);
+        }
+    }
+}
+
+TEST_CASE("a prompt that takes too long gives nothing, and is ready later") {
+    const Place place(testing::TinyModel{.architecture = "qwen2", .n_layer = 12});
+    const Model model = place.load({.n_threads = 1, .n_ctx = 2048, .n_predict_max = 64});
+    Session session = model.open();
+    const std::string text = some_text(100);
+    REQUIRE(session.set_text(text, ByteOffset(text.size())));
+    CompletionOptions options = asked;
+    options.prompt_milliseconds_max = 1;
+    const Completion none = session.complete(options).value();
+    CHECK(none.finish == FinishReason::time_limit);
+    CHECK(none.text.empty());
+    CHECK(none.tokens.empty());
+    CHECK(session.stats().version_encoded == 0);
+    REQUIRE(session.encode());
+    options.prompt_milliseconds_max = 1e300;
+    const Completion later = session.complete(options).value();
+    CHECK(later.update.tokens_encoded == 0);
+    CHECK(are_same(later, fresh_answer(model, text, text.size())));
+
+    REQUIRE(session.set_text("x = 1\n" + some_text(80), ByteOffset(0)));
+    options.prompt_milliseconds_max = 1;
+    const auto several = session.complete_several(options, 2).value();
+    REQUIRE(several.size() == 2);
+    CHECK(several[1].finish == FinishReason::time_limit);
+}
+
+TEST_CASE("the time for a prompt is not what others take") {
+    const Place place;
+    const Model model = place.load();
+    Session other = model.open();
+    Session session = model.open();
+    REQUIRE(other.set_text(some_text(3), ByteOffset(5)));
+    const std::string text = some_text(3);
+    REQUIRE(session.set_text(text, ByteOffset(5)));
+    REQUIRE(session.encode());
+    CompletionOptions patient = asked;
+    patient.prompt_milliseconds_max = 10'000;
+    CompletionOptions hasty = asked;
+    hasty.prompt_milliseconds_max = 200;
+    std::future<Result<Completion>> waiting;
+    bool is_first = true;
+    REQUIRE(other.complete(patient, [&](std::string_view) {
+        if (is_first) {
+            waiting = std::async(std::launch::async, [&] { return session.complete(hasty); });
+            std::this_thread::sleep_for(std::chrono::milliseconds(400));
+        }
+        is_first = false;
+        return StreamControl::go_on;
+    }));
+    CHECK(are_same(waiting.get().value(), fresh_answer(model, text, 5)));
+}
+
+TEST_CASE("a session may be closed while what it had no time for goes on") {
+    const Place place;
+    const Model model = place.load();
+    for (int i = 0; i < 20; ++i) {
+        Session session = model.open();
+        REQUIRE(session.set_text(some_text(20), ByteOffset(5)));
+        CHECK(session.complete({.prompt_milliseconds_max = 0.001}));
+    }
+    Session session = model.open();
+    REQUIRE(session.set_text(some_text(3), ByteOffset(5)));
+    CHECK(are_same(session.complete(asked).value(), fresh_answer(model, some_text(3), 5)));
+}
+
+TEST_CASE("a saved cache goes on in another session, and in another process") {
+    const Place place;
+    const std::string text = some_text(20);
+    const auto file = place.scratch.path / "saved";
+    SavedCache saved;
+    Completion answer;
+    {
+        const Model model = place.load();
+        Session session = model.open();
+        CHECK(session.save(file).error().code == ErrorCode::invalid_argument);
+        REQUIRE(session.set_text(text, ByteOffset(100)));
+        answer = session.complete(asked).value();
+        saved = session.save(file).value();
+        CHECK(saved.tokens == session.stats().tokens);
+        CHECK(saved.bytes == std::filesystem::file_size(file));
+    }
+    const Model model = place.load();
+    Session session = model.open();
+    REQUIRE(session.set_text("another = 1\n", ByteOffset(3)));
+    REQUIRE(session.encode());
+    const SavedCache restored = session.restore(file).value();
+    CHECK(restored.tokens == saved.tokens);
+    CHECK(restored.bytes == saved.bytes);
+    CHECK(session.stats().version == 0);
+    CHECK(session.stats().tokens == saved.tokens);
+    CHECK(session.complete().error().code == ErrorCode::invalid_argument);
+    REQUIRE(session.save(place.scratch.path / "again"));
+    REQUIRE(session.set_text(text, ByteOffset(100)));
+    const Completion again = session.complete(asked).value();
+    CHECK(again.tokens == answer.tokens);
+    CHECK(again.update.tokens_encoded == 0);
+}
+
+TEST_CASE("what is no saved cache leaves a session as it was") {
+    const Place place;
+    const Place other("llama");
+    const Model model = place.load();
+    Session session = model.open();
+    const std::string text = some_text(5);
+    REQUIRE(session.set_text(text, ByteOffset(20)));
+    const Completion answer = session.complete(asked).value();
+    CHECK(session.restore(place.scratch.path / "none").error().code == ErrorCode::not_found);
+    CHECK(session.restore(place.file).error().code == ErrorCode::corrupt);
+    CHECK(session.stats().tokens > 0);
+    const auto foreign = place.scratch.path / "foreign";
+    {
+        const Model another = other.load();
+        Session its = another.open();
+        REQUIRE(its.set_text(text, ByteOffset(20)));
+        REQUIRE(its.save(foreign));
+    }
+    CHECK(session.restore(foreign).error().code == ErrorCode::invalid_argument);
+    CHECK(session.complete(asked).value().tokens == answer.tokens);
+}
+
+TEST_CASE("context without a text is no prompt") {
+    const Place place;
+    const Model model = place.load();
+    Session session = model.open();
+    REQUIRE(session.set_context({.chunks = {{.file_name = "b.py", .text = some_text(4)}}}));
+    CHECK(session.encode().error().code == ErrorCode::invalid_argument);
+    REQUIRE(session.set_text(some_text(1), ByteOffset(3)));
+    CHECK(session.encode());
+}
+
+TEST_CASE("a model tells its markers, its file and its template") {
+    const Place place;
+    const Model model = place.load();
+    const FillMarkers markers = model.fill_markers().value();
+    CHECK(markers.prefix == "<fim_prefix>");
+    CHECK(markers.suffix == "<fim_suffix>");
+    CHECK(markers.middle == "<fim_middle>");
+    CHECK(model.fingerprint().size() == 64);
+    CHECK(model.fingerprint() == place.load().fingerprint());
+    CHECK(model.snapshot_folder().empty());
+    CHECK(model.chat_prompt({{"user", "Hello"}}).error().code == ErrorCode::unsupported);
 }
 
 } // namespace pie

@@ -1,4 +1,5 @@
 #include "library/handle.h"
+#include "model/chat_template.h"
 
 #include <pie/model.h>
 
@@ -61,6 +62,29 @@ int32_t Model::n_ctx() const {
 
 bool Model::fills_in_the_middle() const {
     return worker_->model().vocabulary().fim().has_value();
+}
+
+std::optional<FillMarkers> Model::fill_markers() const {
+    const Vocabulary& vocabulary = worker_->model().vocabulary();
+    const auto markers = vocabulary.fim();
+    if (!markers) {
+        return std::nullopt;
+    }
+    return FillMarkers{.prefix = vocabulary.name(markers->prefix),
+                       .suffix = vocabulary.name(markers->suffix),
+                       .middle = vocabulary.name(markers->middle)};
+}
+
+Result<std::string> Model::chat_prompt(const std::vector<ChatMessage>& messages) const {
+    return apply_chat_template(worker_->model(), messages);
+}
+
+const std::string& Model::fingerprint() const {
+    return worker_->model().fingerprint();
+}
+
+const std::filesystem::path& Model::snapshot_folder() const {
+    return worker_->options().snapshot_folder;
 }
 
 } // namespace pie

@@ -45,6 +45,14 @@ Result<void> check_context(const DocumentContext& context) {
     return {};
 }
 
+// The cache did not hold the text in time.
+Completion without_time(const CompletionOptions& options) {
+    Completion completion;
+    completion.finish = FinishReason::time_limit;
+    completion.update.milliseconds = options.prompt_milliseconds_max;
+    return completion;
+}
+
 } // namespace
 
 Result<int64_t> Session::set_text(std::string text, ByteOffset cursor) {
@@ -98,38 +106,52 @@ Result<int64_t> Session::set_document(std::string text, ByteOffset cursor, Docum
 }
 
 Result<void> Session::encode(const std::stop_token& stop) {
-    return handle_->worker->perform(
-        *handle_->document, [](LiveDocument&, const UpdateReport&) { return Result<void>(); }, stop);
+    PIE_TRY(handle_->worker->perform(
+        *handle_->document, [](LiveDocument&, const UpdateReport&) { return Result<void>(); }, stop));
+    return {};
 }
 
 Result<Completion> Session::complete(const CompletionOptions& options, const TextReceiver& receive,
                                      const std::stop_token& stop) {
     Completion completion;
-    PIE_TRY(handle_->worker->perform(
-        *handle_->document,
-        [&](LiveDocument& live, const UpdateReport& update) -> Result<void> {
-            PIE_ASSIGN(completion, live.complete(options, receive));
-            completion.update = update;
-            return {};
-        },
-        stop));
-    return completion;
+    PIE_ASSIGN(const Outcome outcome,
+               handle_->worker->perform(*handle_->document,
+                                        [&](LiveDocument& live, const UpdateReport& update) -> Result<void> {
+                                            PIE_ASSIGN(completion, live.complete(options, receive));
+                                            completion.update = update;
+                                            return {};
+                                        },
+                                        stop, {.prepare_milliseconds_max = options.prompt_milliseconds_max}));
+    return outcome == Outcome::done ? completion : without_time(options);
 }
 
 Result<std::vector<Completion>> Session::complete_several(const CompletionOptions& options, int32_t n,
+                                                          const SeveralReceiver& receive,
                                                           const std::stop_token& stop) {
     std::vector<Completion> completions;
-    PIE_TRY(handle_->worker->perform(
-        *handle_->document,
-        [&](LiveDocument& live, const UpdateReport& update) -> Result<void> {
-            PIE_ASSIGN(completions, live.complete_several(options, n));
-            for (Completion& completion : completions) {
-                completion.update = update;
-            }
-            return {};
-        },
-        stop));
+    PIE_ASSIGN(const Outcome outcome,
+               handle_->worker->perform(*handle_->document,
+                                        [&](LiveDocument& live, const UpdateReport& update) -> Result<void> {
+                                            PIE_ASSIGN(completions,
+                                                       live.complete_several(options, n, receive));
+                                            for (Completion& completion : completions) {
+                                                completion.update = update;
+                                            }
+                                            return {};
+                                        },
+                                        stop, {.prepare_milliseconds_max = options.prompt_milliseconds_max}));
+    if (outcome == Outcome::out_of_time) {
+        completions.assign(static_cast<size_t>(n), without_time(options));
+    }
     return completions;
+}
+
+Result<SavedCache> Session::save(const std::filesystem::path& path, const std::stop_token& stop) {
+    return handle_->worker->save(*handle_->document, path, stop);
+}
+
+Result<SavedCache> Session::restore(const std::filesystem::path& path, const std::stop_token& stop) {
+    return handle_->worker->restore(*handle_->document, path, stop);
 }
 
 Result<void> Session::heal(const std::stop_token& stop) {

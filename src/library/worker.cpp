@@ -8,8 +8,6 @@
 namespace pie {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 ggml_type tensor_type(CacheType type) {
     switch (type) {
     case CacheType::f32:
@@ -26,6 +24,8 @@ ggml_type tensor_type(CacheType type) {
     return GGML_TYPE_F16;
 }
 
+constexpr double wait_milliseconds_max = 1e9; // what a clock can count
+
 std::optional<LayoutKind> layout_kind(PromptKind kind) {
     switch (kind) {
     case PromptKind::automatic:
@@ -39,8 +39,6 @@ std::optional<LayoutKind> layout_kind(PromptKind kind) {
     }
     return {};
 }
-
-constexpr int32_t repair_tokens_max = 64; // more are left to idle time
 
 } // namespace
 
@@ -142,26 +140,28 @@ Result<int64_t> Worker::change(DocumentState& document,
     return version;
 }
 
-Result<void> Worker::perform(DocumentState& document, const Work& work, const std::stop_token& stop) {
+Result<Outcome> Worker::perform(DocumentState& document, const Work& work, const std::stop_token& stop,
+                                const RequestOptions& options) {
     if (std::this_thread::get_id() == thread_.get_id()) {
         return fail(ErrorCode::invalid_argument,
                     "a receiver of text may not wait for the model that calls it; do so from another thread");
     }
-    Request request{.document = document, .work = work};
+    const auto request = std::make_shared<Request>(
+        Request{.document = document.shared_from_this(), .work = work, .preparation = options.preparation});
     const std::stop_callback on_stop(stop, [&] {
         const Lock lock(mutex_);
-        request.cancelled = true;
-        if (current_.request == &request) {
+        request->cancelled = true;
+        if (current_.request == request.get()) {
             cancel_ = true;
-        } else if (std::erase(requests_, &request) > 0) {
-            end(request, fail(ErrorCode::cancelled, "cancelled"));
+        } else if (std::erase(requests_, request) > 0) {
+            end(*request, fail(ErrorCode::cancelled, "cancelled"));
         }
     });
     Lock lock(mutex_);
-    if (request.cancelled) {
+    if (request->cancelled) {
         return fail(ErrorCode::cancelled, "cancelled");
     }
-    if (!document.source) {
+    if (!document.source && options.preparation == Preparation::source) {
         return fail(ErrorCode::invalid_argument, "the session has no text yet; give it one first");
     }
     cancel_requests_of(document, "a newer request of the session took its place");
@@ -169,14 +169,49 @@ Result<void> Worker::perform(DocumentState& document, const Work& work, const st
         return fail(ErrorCode::busy,
                     fmt::format("{} requests wait for the model already; try again later", requests_.size()));
     }
-    requests_.push_back(&request);
+    requests_.push_back(request);
     // What puts this text into the cache is wanted now.
-    if (current_.document != &document || current_.version != document.stats.version) {
+    if (current_.document != &document || current_.version != document.stats.version ||
+        options.preparation == Preparation::none) {
         stop_background();
     }
     wake_.notify_all();
-    done_.wait(lock, [&] { return request.done; });
-    return request.result;
+    if (wait_for(lock, *request, options.prepare_milliseconds_max) == Outcome::out_of_time) {
+        return Outcome::out_of_time;
+    }
+    PIE_TRY(request->result);
+    return Outcome::done;
+}
+
+Outcome Worker::wait_for(Lock& lock, Request& request, double prepare_milliseconds_max) {
+    const auto limit = std::chrono::duration_cast<Clock::duration>(
+        std::chrono::duration<double, std::milli>(std::min(prepare_milliseconds_max, wait_milliseconds_max)));
+    const Clock::time_point begin = Clock::now();
+    // By the background too, which may have begun before the request came.
+    const auto is_being_prepared = [&] {
+        return current_.document == request.document.get() && current_.version != 0;
+    };
+    const auto end_of_time = [&] { return std::max(begin, current_.since) + limit; };
+    while (!request.done) {
+        if (prepare_milliseconds_max <= 0 || !is_being_prepared()) {
+            done_.wait(lock);
+        } else if (Clock::now() < end_of_time()) {
+            done_.wait_until(lock, end_of_time());
+        } else {
+            leave(request);
+            return Outcome::out_of_time;
+        }
+    }
+    return Outcome::done;
+}
+
+// What is done for it goes on, for nobody.
+void Worker::leave(Request& request) {
+    request.done = true;
+    std::erase_if(requests_, [&](const auto& waiting) { return waiting.get() == &request; });
+    if (current_.request == &request) {
+        current_.request = nullptr;
+    }
 }
 
 Result<void> Worker::heal(DocumentState& document, const std::stop_token& stop) {
@@ -225,8 +260,8 @@ void Worker::end(Request& request, Result<void> result) {
 }
 
 void Worker::cancel_requests_of(const DocumentState& document, std::string_view reason) {
-    std::erase_if(requests_, [&](Request* request) {
-        if (&request->document != &document) {
+    std::erase_if(requests_, [&](const auto& request) {
+        if (request->document.get() != &document) {
             return false;
         }
         end(*request, fail(ErrorCode::cancelled, std::string(reason)));

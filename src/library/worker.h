@@ -46,7 +46,7 @@ struct PromptSource {
     DocumentContext context;
 };
 
-struct DocumentState {
+struct DocumentState : std::enable_shared_from_this<DocumentState> {
     std::string id; // in the store
     bool has_name = false;
     int n_handles = 0;
@@ -55,6 +55,23 @@ struct DocumentState {
     bool stale = false;                         // healing may have something to do
     int n_waiting_to_heal = 0;                  // callers
     SessionStats stats;
+};
+
+// What is to be in the cache before a request's work is done.
+enum class Preparation {
+    source,        // the document's source, which it must have
+    source_if_any, // the same; without a source, whatever there is
+    none,          // whatever there is
+};
+
+struct RequestOptions {
+    Preparation preparation = Preparation::source;
+    double prepare_milliseconds_max = 0; // 0: none
+};
+
+enum class Outcome {
+    done,
+    out_of_time, // the preparation goes on in the background
 };
 
 class Worker {
@@ -76,10 +93,15 @@ class Worker {
     // of `change`, after which nothing has changed.
     Result<int64_t> change(DocumentState& document, const std::function<Result<void>(PromptSource&)>& change);
 
-    // Waits until the document's cache holds its source and `work` was done on it, on the model thread.
-    // Errors: those of Session::encode and of `work`.
-    Result<void> perform(DocumentState& document, const Work& work, const std::stop_token& stop);
+    // Waits until the document's cache is as wanted and `work` was done on it, on the model thread. Errors:
+    // those of Session::encode and of `work`.
+    Result<Outcome> perform(DocumentState& document, const Work& work, const std::stop_token& stop,
+                            const RequestOptions& options = {});
 
+    Result<SavedCache> save(DocumentState& document, const std::filesystem::path& path,
+                            const std::stop_token& stop);
+    Result<SavedCache> restore(DocumentState& document, const std::filesystem::path& path,
+                               const std::stop_token& stop);
     Result<void> heal(DocumentState& document, const std::stop_token& stop);
     void cancel(DocumentState& document);
     void forget(DocumentState& document);
@@ -92,9 +114,13 @@ class Worker {
   private:
     using Lock = std::unique_lock<std::mutex>;
 
+    using Clock = std::chrono::steady_clock;
+
+    // The caller may leave before it is served; what it refers to is there as long as it is not done.
     struct Request {
-        DocumentState& document;
+        std::shared_ptr<DocumentState> document;
         const Work& work;
+        Preparation preparation;
         Result<void> result = {};
         bool done = false;
         bool cancelled = false;
@@ -104,7 +130,8 @@ class Worker {
     struct Current {
         const DocumentState* document = nullptr;
         Request* request = nullptr; // null: nobody waits for it
-        int64_t version = 0;        // that it puts into the cache; 0: it heals
+        int64_t version = 0;        // that it puts into the cache; 0: it does not
+        Clock::time_point since = {};
     };
 
     Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::unique_ptr<Engine> engine);
@@ -113,6 +140,9 @@ class Worker {
     void serve();
     void wait(Lock& lock);
     Result<void> run(Lock& lock, const Current& current, const std::function<Result<void>()>& job);
+    bool begin_work(const Request& request);
+    Outcome wait_for(Lock& lock, Request& request, double prepare_milliseconds_max);
+    void leave(Request& request);
     void serve_request(Lock& lock);
     // These do one thing and return true, or find nothing to do.
     bool forget_one(Lock& lock);
@@ -138,13 +168,13 @@ class Worker {
     std::condition_variable wake_;                          // the thread has something to do
     std::condition_variable done_;                          // a request is done, or a document healed
     std::vector<std::shared_ptr<DocumentState>> documents_; // open ones, the one changed last in front
-    std::deque<Request*> requests_;
+    std::deque<std::shared_ptr<Request>> requests_;
     Current current_;
     std::atomic<bool> cancel_ = false; // the engine's flag: ends what current_ is
     bool stopping_ = false;
     int64_t n_unnamed_ = 0;
     std::vector<std::string> forgotten_; // ids of documents whose caches are to be dropped
-    std::chrono::steady_clock::time_point next_save_;
+    Clock::time_point next_save_;
     std::thread thread_; // last: it uses everything above
 };
 

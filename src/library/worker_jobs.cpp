@@ -9,8 +9,6 @@
 namespace pie {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr int32_t repair_tokens_max = 64; // more are left to idle time
 
 } // namespace
@@ -25,11 +23,12 @@ void Worker::serve() {
         }
         if (!requests_.empty()) {
             serve_request(lock);
+            save_one(lock); // here too: while many ask, there is no idle time
         } else if (!encode_one(lock) && !save_one(lock) && !heal_one(lock)) {
             wait(lock);
         }
     }
-    for (Request* request : requests_) {
+    for (const auto& request : requests_) {
         end(*request, fail(ErrorCode::cancelled, "the model is being closed"));
     }
     requests_.clear();
@@ -67,7 +66,9 @@ void Worker::wait(Lock& lock) {
 // Runs a job without the lock, as what the thread is at: so it can be cancelled.
 Result<void> Worker::run(Lock& lock, const Current& current, const std::function<Result<void>()>& job) {
     current_ = current;
+    current_.since = Clock::now();
     cancel_ = false;
+    done_.notify_all(); // those whose text it is may wait for so long only
     lock.unlock();
     auto result = [&]() -> Result<void> {
         try {
@@ -83,6 +84,9 @@ Result<void> Worker::run(Lock& lock, const Current& current, const std::function
 
 Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source) const {
     const ReuseOptions reuse{.repair = repair_tokens_max, .milliseconds = options_.update_milliseconds};
+    if (!source.text && source.tokens.empty()) {
+        return fail(ErrorCode::invalid_argument, "the session has context but no text yet; give it one");
+    }
     const auto update = [&] {
         if (!source.text) {
             return live.update(source.tokens, reuse);
@@ -112,24 +116,35 @@ void Worker::note_update(DocumentState& document, const LiveDocument& live, cons
     document.stale = stats.tokens_exact < stats.tokens;
 }
 
+// From now on there is no limit of time. False where the caller has gone.
+bool Worker::begin_work(const Request& request) {
+    const Lock lock(mutex_);
+    current_.version = 0;
+    return !request.done;
+}
+
 void Worker::serve_request(Lock& lock) {
-    Request& request = *requests_.front();
+    const std::shared_ptr<Request> request = std::move(requests_.front());
     requests_.pop_front();
-    DocumentState& document = request.document;
-    const auto source = document.source;
+    DocumentState& document = *request->document;
+    const auto source = request->preparation == Preparation::none ? nullptr : document.source;
     const int64_t version = document.stats.version;
     LiveDocument* live = nullptr;
     std::optional<UpdateReport> report;
-    auto result =
-        run(lock, {.document = &document, .request = &request, .version = version}, [&]() -> Result<void> {
-            PIE_ASSIGN(live, store_.acquire(document.id));
+    const Current current{.document = &document, .request = request.get(), .version = source ? version : 0};
+    auto result = run(lock, current, [&]() -> Result<void> {
+        PIE_ASSIGN(live, store_.acquire(document.id));
+        if (source) {
             PIE_ASSIGN(report, bring_up_to_date(*live, *source));
-            return request.work(*live, *report);
-        });
+        }
+        return begin_work(*request) ? request->work(*live, report.value_or(UpdateReport())) : Result<void>();
+    });
     if (report) {
         note_update(document, *live, *report, version);
     }
-    end(request, std::move(result));
+    if (!request->done) {
+        end(*request, std::move(result));
+    }
 }
 
 std::shared_ptr<DocumentState>

@@ -39,6 +39,9 @@ class Vocabulary {
     // The bytes of a token; empty for control tokens. A multi-byte character may span several tokens.
     std::string piece(TokenId token) const;
 
+    // As it stands in the model's file; how texts that are to hold a control token write it.
+    std::string name(TokenId token) const { return llama_vocab_get_text(vocab_, token.value); }
+
     bool contains(TokenId token) const { return token.value >= 0 && token.value < size(); }
     bool is_control(TokenId token) const { return llama_vocab_is_control(vocab_, token.value); }
     bool ends_generation(TokenId token) const { return llama_vocab_is_eog(vocab_, token.value); }

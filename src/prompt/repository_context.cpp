@@ -15,7 +15,7 @@ void append(std::vector<TokenId>& tokens, const std::vector<TokenId>& more) {
 } // namespace
 
 RepositoryContext::RepositoryContext(const Vocabulary& vocabulary, LayoutKind layout, size_t budget_tokens)
-    : vocabulary_(&vocabulary), budget_tokens_(budget_tokens) {
+    : vocabulary_(&vocabulary), layout_(layout), budget_tokens_(budget_tokens) {
     const auto markers = vocabulary.fim();
     if (markers && markers->file_separator) {
         markers_ = markers;
@@ -73,7 +73,8 @@ void RepositoryContext::join(const DocumentContext& context, const std::vector<c
     }
     chunks_left_out_ = chunks.size() - fitting.size();
     tokens_.clear();
-    if (fitting.empty()) {
+    const bool is_announced = layout_ == LayoutKind::psm && markers_ && !context.file_name.empty();
+    if (fitting.empty() && !(is_announced && frame <= budget_tokens_)) {
         return;
     }
     append(tokens_, before);
@@ -99,7 +100,7 @@ RepositoryContext::Tokens RepositoryContext::chunk_tokens(const ContextChunk& ch
         append_named(markers_->file_separator, chunk.file_name, tokens);
     }
     // What follows begins on a line of its own.
-    const bool is_open = !chunk.text.empty() && chunk.text.back() != '\n';
+    const bool is_open = layout_ != LayoutKind::psm && !chunk.text.empty() && chunk.text.back() != '\n';
     append(tokens, vocabulary_->tokenize(is_open ? chunk.text + "\n" : chunk.text));
     return tokens;
 }

@@ -12,6 +12,9 @@
 // part is tokenised by itself, so that a chunk has the same tokens wherever it stands and whatever stands
 // beside it: what comes, goes or changes its place is that chunk alone. Without chunks there are no tokens.
 //
+// The layout `psm` is llama-server's, to the token: there a document that has a name is announced without
+// chunks too, and chunks stay as they are, where other layouts end their last lines.
+//
 // Thread rule: one thread at a time.
 
 #include "model/vocabulary.h"
@@ -54,6 +57,7 @@ class RepositoryContext {
     void join(const DocumentContext& context, const std::vector<const Tokens*>& chunks);
 
     const Vocabulary* vocabulary_;
+    LayoutKind layout_;
     std::optional<FimMarkers> markers_; // of models trained on repositories
     size_t budget_tokens_;
     Tokens separator_;                         // in front of a chunk, for other models

@@ -49,10 +49,12 @@ class Oracle {
 
     Tokens context(const DocumentContext& wanted) const {
         Tokens tokens;
-        if (wanted.chunks.empty()) {
+        const bool has_markers = vocabulary_.fim() && vocabulary_.fim()->file_separator;
+        if (wanted.chunks.empty() &&
+            !(layout_ == LayoutKind::psm && has_markers && !wanted.file_name.empty())) {
             return tokens;
         }
-        if (vocabulary_.fim() && vocabulary_.fim()->file_separator) {
+        if (has_markers) {
             tokens.push_back(*vocabulary_.fim()->repository);
             append(tokens, vocabulary_.tokenize(wanted.repository_name + "\n"));
             for (const ContextChunk& chunk : wanted.chunks) {
@@ -106,8 +108,9 @@ class Oracle {
     }
 
   private:
-    static std::string closed(const std::string& text) {
-        return text.empty() || text.back() == '\n' ? text : text + "\n";
+    std::string closed(const std::string& text) const {
+        const bool as_it_is = layout_ == LayoutKind::psm || text.empty() || text.back() == '\n';
+        return as_it_is ? text : text + "\n";
     }
 
     const Vocabulary& vocabulary_;
@@ -245,6 +248,32 @@ TEST_CASE("a model without these markers sees plain text behind its beginning") 
     left_to_right.insert_into(prompt);
     append(wanted, separator);
     CHECK(prompt == wanted);
+}
+
+TEST_CASE("the layout at the cursor has llama-server's frame: without chunks, and around texts as they are") {
+    const RepositoryVocabulary known;
+    RepositoryContext context(known.vocabulary, LayoutKind::psm, no_limit);
+    context.set({.file_name = "filename"});
+    Tokens wanted = {repo};
+    append(wanted, known.of("myproject\n"));
+    Tokens document = {sep};
+    append(document, known.of("filename\n"));
+    Tokens alone = wanted;
+    append(alone, document);
+    CHECK(context.tokens() == alone);
+
+    context.set({.chunks = {{"a.c", "int a;"}}, .file_name = "filename"});
+    wanted.push_back(sep);
+    append(wanted, known.of("a.c\n"));
+    append(wanted, known.of("int a;"));
+    append(wanted, document);
+    CHECK(context.tokens() == wanted);
+
+    context.set({});
+    CHECK(context.tokens().empty()); // a document without a name is not announced
+    RepositoryContext narrow(known.vocabulary, LayoutKind::psm, 5);
+    narrow.set({.file_name = "filename"});
+    CHECK(narrow.tokens().empty());
 }
 
 TEST_CASE("chunks are whole; one that comes drives out the oldest, one too large none") {

@@ -1,6 +1,7 @@
 #include "server/answer.h"
 
 #include "server/completion_json.h"
+#include "server/openai_answer.h"
 
 #include <nlohmann/json.hpp>
 #include <utf8.h>
@@ -90,35 +91,16 @@ json llama_completion(const AnswerContext& context, const Generated& generated, 
     return request.response_fields.empty() ? object : selected_fields(request.response_fields, object);
 }
 
-json openai_object(const AnswerContext& context) {
-    return {{"id", context.id},
-            {"object", "text_completion"},
-            {"created", context.created_s},
-            {"model", context.model_name},
-            {"choices", json::array()}};
-}
-
-json openai_completions(const AnswerContext& context, const Generated& generated) {
-    json object = openai_object(context);
-    for (const Completion& completion : generated.completions) {
-        json logprobs;
-        if (!completion.probabilities.empty()) {
-            logprobs["content"] =
-                probabilities(context.model, completion, context.request.options.probabilities);
-        }
-        object["choices"].push_back({{"text", completion.text},
-                                     {"index", object["choices"].size()},
-                                     {"logprobs", std::move(logprobs)},
-                                     {"finish_reason", openai_finish_reason(completion.finish)}});
-    }
-    object["usage"] = usage(generated);
-    object["timings"] = timings(generated.completions.front(), generated.update);
-    object["reuse"] = reuse(generated.update);
-    return object;
-}
-
 std::string event(const json& data) {
     return "data: " + dump(data) + "\n\n";
+}
+
+std::string events(const std::vector<json>& chunks) {
+    std::string text;
+    for (const json& chunk : chunks) {
+        text += event(chunk);
+    }
+    return text;
 }
 
 } // namespace
@@ -163,8 +145,8 @@ std::string generation_settings_json(const Model& model, const GenerationRequest
 }
 
 std::string completions_json(const AnswerContext& context, const Generated& generated) {
-    if (context.dialect == Dialect::openai) {
-        return dump(openai_completions(context, generated));
+    if (context.dialect != Dialect::llama_server) {
+        return dump(openai_answer(context, generated));
     }
     if (generated.completions.size() == 1) {
         return dump(llama_completion(context, generated, 0, Text::shown));
@@ -176,23 +158,26 @@ std::string completions_json(const AnswerContext& context, const Generated& gene
     return dump(array);
 }
 
-std::string text_event(const AnswerContext& context, std::string_view text) {
+std::string first_events(const AnswerContext& context) {
+    return context.dialect == Dialect::llama_server ? "" : events(openai_first_chunks(context));
+}
+
+std::string text_event(const AnswerContext& context, int32_t index, std::string_view text) {
     if (context.dialect == Dialect::llama_server) {
-        return event({{"index", 0}, {"content", text}, {"tokens", json::array()}, {"stop", false}});
+        return event({{"index", index}, {"content", text}, {"tokens", json::array()}, {"stop", false}});
     }
-    json object = openai_object(context);
-    object["choices"].push_back(
-        {{"text", text}, {"index", 0}, {"logprobs", nullptr}, {"finish_reason", nullptr}});
-    return event(object);
+    return event(openai_text_chunk(context, index, text));
 }
 
 std::string final_events(const AnswerContext& context, const Generated& generated) {
-    if (context.dialect == Dialect::llama_server) {
-        return event(llama_completion(context, generated, 0, Text::streamed));
+    if (context.dialect != Dialect::llama_server) {
+        return events(openai_last_chunks(context, generated)) + "data: [DONE]\n\n";
     }
-    json object = openai_completions(context, generated);
-    object["choices"][0]["text"] = "";
-    return event(object) + "data: [DONE]\n\n";
+    std::string text;
+    for (size_t i = 0; i < generated.completions.size(); ++i) {
+        text += event(llama_completion(context, generated, i, Text::streamed));
+    }
+    return text;
 }
 
 std::string error_event(const Error& error) {
@@ -214,6 +199,10 @@ std::string tokens_json(const Model& model, const std::vector<TokenId>& tokens, 
 
 std::string content_json(std::string_view content) {
     return dump({{"content", content}});
+}
+
+std::string prompt_json(std::string_view prompt) {
+    return dump({{"prompt", prompt}});
 }
 
 } // namespace pie

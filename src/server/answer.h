@@ -26,7 +26,7 @@ std::string error_json(int status, std::string_view message);
 // What a request settled on; an object.
 std::string generation_settings_json(const Model& model, const GenerationRequest& request);
 
-enum class Dialect { llama_server, openai };
+enum class Dialect { llama_server, openai, openai_chat };
 
 // What the answers to one request share.
 struct AnswerContext {
@@ -42,12 +42,15 @@ struct AnswerContext {
 // for.
 std::string completions_json(const AnswerContext& context, const Generated& generated);
 
-// The parts of a streamed answer, as server-sent events: texts, and what comes behind the last one.
-std::string text_event(const AnswerContext& context, std::string_view text);
+// The parts of a streamed answer, as server-sent events: what comes before the texts, a part of one
+// completion's text, and what comes behind all of them.
+std::string first_events(const AnswerContext& context);
+std::string text_event(const AnswerContext& context, int32_t index, std::string_view text);
 std::string final_events(const AnswerContext& context, const Generated& generated);
 std::string error_event(const Error& error);
 
 std::string tokens_json(const Model& model, const std::vector<TokenId>& tokens, bool with_pieces);
 std::string content_json(std::string_view content);
+std::string prompt_json(std::string_view prompt);
 
 } // namespace pie

@@ -133,6 +133,7 @@ json generation_settings(const Model& model, const GenerationRequest& request) {
             {"samplers", std::move(samplers)},
             {"stop", request.options.stop.strings},
             {"n_indent", request.options.stop.n_indent},
+            {"t_max_prompt_ms", request.options.prompt_milliseconds_max},
             {"t_max_predict_ms", request.options.stop.predict_milliseconds_max},
             {"n_probs", request.options.n_probs},
             {"stream", request.stream}};

@@ -1,11 +1,15 @@
 // Endpoints that complete what a request brings along: llama-server's and OpenAI's.
 
+#include "server/chat_request.h"
 #include "server/exchange.h"
+#include "server/fill_prompt.h"
 
 #include <fmt/format.h>
 
 #include <ctime>
 #include <memory>
+#include <optional>
+#include <string>
 #include <utility>
 
 namespace pie {
@@ -13,19 +17,20 @@ namespace {
 
 AnswerContext answer_context(Exchange& exchange, GenerationRequest request, Dialect dialect) {
     ServerState& state = exchange.state;
-    return {.model = state.model,
-            .request = std::move(request),
-            .dialect = dialect,
-            .model_name = state.options.model_name,
-            .id = fmt::format("cmpl-{}", ++state.n_answers),
-            .created_s = std::time(nullptr)};
+    return {
+        .model = state.model,
+        .request = std::move(request),
+        .dialect = dialect,
+        .model_name = state.options.model_name,
+        .id = fmt::format("{}-{}", dialect == Dialect::openai_chat ? "chatcmpl" : "cmpl", ++state.n_answers),
+        .created_s = std::time(nullptr)};
 }
 
 void complete(Exchange& exchange, Prompt prompt, GenerationRequest request, Dialect dialect) {
     auto context = answer_context(exchange, std::move(request), dialect);
     exchange.answer_with(
         context, [&state = exchange.state, peer = exchange.peer(), prompt = std::move(prompt),
-                  request = context.request](const TextReceiver& receive, const std::stop_source& stop) {
+                  request = context.request](const SeveralReceiver& receive, const std::stop_source& stop) {
             return generate(state.generation_context(), prompt, request, peer, receive, stop);
         });
 }
@@ -52,30 +57,35 @@ void infill(Exchange& exchange) {
     complete(exchange, fill_content(*std::move(request)), std::move(generation), Dialect::llama_server);
 }
 
+Result<Prompt> prompt_of(const Model& model, const PromptRequest& request) {
+    const auto* text =
+        request.prompt.size() == 1 ? std::get_if<std::string>(&request.prompt.front()) : nullptr;
+    if (text != nullptr && !request.suffix.value_or("").empty()) {
+        return PromptContent{.text = *text + *request.suffix, .cursor = text->size()};
+    }
+    if (text != nullptr) {
+        if (auto content = fill_in_prompt(model, *text)) {
+            return *std::move(content);
+        }
+    }
+    return prompt_tokens(model, request.prompt, Model::Markup::control_tokens, Beginning::with);
+}
+
 void complete_prompt(Exchange& exchange, Dialect dialect) {
     auto request = parse_prompt_request(exchange.body());
     if (!request) {
         exchange.fail(request.error());
         return;
     }
-    const std::string suffix = request->suffix.value_or("");
-    if (!suffix.empty()) {
-        if (refuse_without_markers(exchange)) {
-            return;
-        }
-        PromptContent content{.text = std::get<std::string>(request->prompt.front())};
-        content.cursor = content.text.size();
-        content.text += suffix;
-        complete(exchange, std::move(content), std::move(request->generation), dialect);
+    if (!request->suffix.value_or("").empty() && refuse_without_markers(exchange)) {
         return;
     }
-    auto tokens =
-        prompt_tokens(exchange.state.model, request->prompt, Model::Markup::control_tokens, Beginning::with);
-    if (!tokens) {
-        exchange.fail(tokens.error());
+    auto prompt = prompt_of(exchange.state.model, *request);
+    if (!prompt) {
+        exchange.fail(prompt.error());
         return;
     }
-    complete(exchange, *std::move(tokens), std::move(request->generation), dialect);
+    complete(exchange, *std::move(prompt), std::move(request->generation), dialect);
 }
 
 void completion(Exchange& exchange) {
@@ -84,6 +94,41 @@ void completion(Exchange& exchange) {
 
 void openai_completion(Exchange& exchange) {
     complete_prompt(exchange, Dialect::openai);
+}
+
+// The request, and its messages as the model wants them. Nothing, where the exchange failed already.
+std::optional<std::pair<ChatRequest, std::string>> read_chat(Exchange& exchange) {
+    auto request = parse_chat_request(exchange.body());
+    if (!request) {
+        exchange.fail(request.error());
+        return std::nullopt;
+    }
+    auto prompt = exchange.state.model.chat_prompt(request->messages);
+    if (!prompt) {
+        exchange.fail(prompt.error());
+        return std::nullopt;
+    }
+    return std::pair(*std::move(request), *std::move(prompt));
+}
+
+void chat(Exchange& exchange) {
+    auto read = read_chat(exchange);
+    if (!read) {
+        return;
+    }
+    auto& [request, prompt] = *read;
+    auto tokens = chat_tokens(exchange.state.model, prompt);
+    if (!tokens) {
+        exchange.fail(tokens.error());
+        return;
+    }
+    complete(exchange, *std::move(tokens), std::move(request.generation), Dialect::openai_chat);
+}
+
+void apply_template(Exchange& exchange) {
+    if (const auto read = read_chat(exchange)) {
+        exchange.answer(prompt_json(read->second));
+    }
 }
 
 void tokenize(Exchange& exchange) {
@@ -126,6 +171,9 @@ void add_completion_routes(httplib::Server& server, ServerState& state) {
     post("/completion", completion);
     post("/completions", completion);
     post("/v1/completions", openai_completion);
+    post("/chat/completions", chat);
+    post("/v1/chat/completions", chat);
+    post("/apply-template", apply_template);
     post("/tokenize", tokenize);
     post("/detokenize", detokenize);
 }

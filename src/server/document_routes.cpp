@@ -84,7 +84,7 @@ void complete(Exchange& exchange) {
          .id = {},
          .created_s = std::time(nullptr)},
         [found = std::move(outcome->first), generation, n_predict_max = exchange.state.options.n_predict_max](
-            const TextReceiver& receive, const std::stop_source& stop) {
+            const SeveralReceiver& receive, const std::stop_source& stop) {
             Session session = found.session;
             return generate_on(session, found.session_version, generation, n_predict_max, receive, stop);
         });

@@ -61,6 +61,10 @@ struct Exchange {
     void stream(AnswerContext context, Job::Work work);
 };
 
+// Of httplib's user data: a request's Trace.
+inline constexpr const char* trace_key = "trace";
+inline constexpr const char* json_type = "application/json; charset=utf-8";
+
 enum class Method { get, post, put, patch, remove };
 using Handler = void (*)(Exchange& exchange);
 
@@ -75,5 +79,6 @@ void add_gate(httplib::Server& server, ServerState& state);
 void add_completion_routes(httplib::Server& server, ServerState& state);
 void add_document_routes(httplib::Server& server, ServerState& state);
 void add_model_routes(httplib::Server& server, ServerState& state);
+void add_slot_routes(httplib::Server& server, ServerState& state);
 
 } // namespace pie

@@ -1,5 +1,8 @@
 #include "server/generation.h"
 
+#include <algorithm>
+#include <chrono>
+#include <optional>
 #include <utility>
 
 namespace pie {
@@ -14,9 +17,45 @@ Result<int64_t> set_prompt(Session& session, const Prompt& prompt) {
                                 {.chunks = content.chunks, .file_name = "filename"}); // as llama-server says
 }
 
-Result<Generated> set_and_generate(Session& session, const Prompt& prompt, const GenerationRequest& request,
-                                   int32_t n_predict_max, const TextReceiver& receive,
+using Clock = std::chrono::steady_clock;
+
+// An earlier request may have left its prompt to the background. A newer text would end what that has done so
+// far, and again with each key while somebody types; so it may finish, for as long as the client waits.
+// Returns the milliseconds that are left of that, or none.
+std::optional<double> let_finish(Session& session, double milliseconds_max, const std::stop_source& stop) {
+    const SessionStats stats = session.stats();
+    if (milliseconds_max <= 0 || stats.version_encoded >= stats.version) {
+        return milliseconds_max;
+    }
+    const auto start = Clock::now();
+    const auto finished =
+        session.complete({.n_predict = 0, .prompt_milliseconds_max = milliseconds_max}, {}, stop.get_token());
+    const double left =
+        milliseconds_max - std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    if (finished && finished->finish == FinishReason::time_limit) {
+        return std::nullopt;
+    }
+    constexpr double least = 1; // others may have been served meanwhile, whose time does not count
+    return std::max(left, least);
+}
+
+Generated without_text(const GenerationRequest& request) {
+    Generated generated;
+    generated.completions.resize(static_cast<size_t>(request.n_completions));
+    for (Completion& completion : generated.completions) {
+        completion.finish = FinishReason::time_limit;
+    }
+    return generated;
+}
+
+Result<Generated> set_and_generate(Session& session, const Prompt& prompt, GenerationRequest request,
+                                   int32_t n_predict_max, const SeveralReceiver& receive,
                                    const std::stop_source& stop) {
+    const auto left = let_finish(session, request.options.prompt_milliseconds_max, stop);
+    if (!left) {
+        return without_text(request);
+    }
+    request.options.prompt_milliseconds_max = *left;
     PIE_ASSIGN(const int64_t version, set_prompt(session, prompt));
     return generate_on(session, version, request, n_predict_max, receive, stop);
 }
@@ -29,24 +68,28 @@ bool shows_chunks_alone(const Prompt& prompt, const GenerationRequest& request) 
 }
 
 Result<Generated> warm_up(const GenerationContext& context, SessionRequest&& session_request,
-                          const std::stop_source& stop) {
+                          const GenerationRequest& request, const std::stop_source& stop) {
     Generated generated;
     generated.completions.emplace_back();
-    const std::vector<ContextChunk> chunks = session_request.content.content().chunks;
     auto lease = context.pool.acquire_for_chunks(std::move(session_request), stop);
     if (!lease) {
         return generated;
     }
     generated.slot = lease->slot();
     Session& session = lease->session();
-    const DocumentContext shown{.chunks = chunks, .file_name = "filename"};
+    const PromptContent content = lease->content();
+    const DocumentContext shown{.chunks = content.chunks, .file_name = "filename"};
     int64_t version = 0;
-    if (session.stats().version == 0) {
-        PIE_ASSIGN(version, session.set_document("", ByteOffset(0), shown));
+    if (session.stats().version == 0) { // a new one, or one from before a restart
+        PIE_ASSIGN(version, session.set_document(content.text, ByteOffset(content.cursor), shown));
     } else {
         PIE_ASSIGN(version, session.set_context(shown));
     }
-    PIE_TRY(session.encode(stop.get_token()));
+    // Who sets a limit does not wait: the chunks come into the cache in the background, where the next
+    // request cuts in.
+    if (request.options.prompt_milliseconds_max <= 0) {
+        PIE_TRY(session.encode(stop.get_token()));
+    }
     const SessionStats stats = session.stats();
     generated.update.tokens_context = stats.tokens;
     generated.update.tokens_kept = stats.tokens;
@@ -59,7 +102,7 @@ Result<Generated> warm_up(const GenerationContext& context, SessionRequest&& ses
 } // namespace
 
 Result<Generated> generate_on(Session& session, int64_t version, const GenerationRequest& request,
-                              int32_t n_predict_max, const TextReceiver& receive,
+                              int32_t n_predict_max, const SeveralReceiver& receive,
                               const std::stop_source& stop) {
     CompletionOptions options = request.options;
     if (options.n_predict < 0 || options.n_predict > n_predict_max) {
@@ -68,10 +111,11 @@ Result<Generated> generate_on(Session& session, int64_t version, const Generatio
     Generated generated;
     if (request.n_completions > 1) {
         PIE_ASSIGN(generated.completions,
-                   session.complete_several(options, request.n_completions, stop.get_token()));
+                   session.complete_several(options, request.n_completions, receive, stop.get_token()));
     } else {
+        const auto receive_one = [&receive](std::string_view text) { return receive(0, text); };
         PIE_ASSIGN(generated.completions.emplace_back(),
-                   session.complete(options, receive, stop.get_token()));
+                   session.complete(options, receive_one, stop.get_token()));
     }
     generated.update = generated.completions.front().update;
     // The background may have put the text into the cache before the request was taken up.
@@ -84,7 +128,7 @@ Result<Generated> generate_on(Session& session, int64_t version, const Generatio
 
 Result<Generated> generate(const GenerationContext& context, const Prompt& prompt,
                            const GenerationRequest& request, const std::string& peer,
-                           const TextReceiver& receive, const std::stop_source& stop) {
+                           const SeveralReceiver& receive, const std::stop_source& stop) {
     if (!request.reuse_cache) {
         Session session = context.model.open();
         return set_and_generate(session, prompt, request, context.n_predict_max, receive, stop);
@@ -98,7 +142,7 @@ Result<Generated> generate(const GenerationContext& context, const Prompt& promp
     }
     SessionRequest session_request{ContentPrint(std::move(content)), request.slot_hint, peer};
     if (shows_chunks_alone(prompt, request)) {
-        return warm_up(context, std::move(session_request), stop);
+        return warm_up(context, std::move(session_request), request, stop);
     }
     PIE_ASSIGN(SessionPool::Lease lease, context.pool.acquire(std::move(session_request), stop));
     PIE_ASSIGN(Generated generated,
@@ -130,6 +174,15 @@ Result<std::vector<TokenId>> prompt_tokens(const Model& model, const std::vector
         } else {
             tokens.push_back(std::get<TokenId>(part));
         }
+    }
+    return tokens;
+}
+
+Result<std::vector<TokenId>> chat_tokens(const Model& model, const std::string& prompt) {
+    PIE_ASSIGN(auto tokens, model.tokenize(prompt, Model::Markup::control_tokens));
+    const auto beginning = model.beginning();
+    if (beginning && (tokens.empty() || tokens.front() != *beginning)) {
+        tokens.insert(tokens.begin(), *beginning);
     }
     return tokens;
 }

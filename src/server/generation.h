@@ -36,15 +36,15 @@ struct GenerationContext {
     int32_t n_predict_max; // of ModelOptions
 };
 
-// `receive` hears the text of the first completion as it comes. Errors: those of SessionPool::acquire and
+// `receive` hears the texts of the completions as they come. Errors: those of SessionPool::acquire and
 // Session::complete.
 Result<Generated> generate(const GenerationContext& context, const Prompt& prompt,
                            const GenerationRequest& request, const std::string& peer,
-                           const TextReceiver& receive, const std::stop_source& stop);
+                           const SeveralReceiver& receive, const std::stop_source& stop);
 
 // The same on a session that is there, with the text that it has at `version`.
 Result<Generated> generate_on(Session& session, int64_t version, const GenerationRequest& request,
-                              int32_t n_predict_max, const TextReceiver& receive,
+                              int32_t n_predict_max, const SeveralReceiver& receive,
                               const std::stop_source& stop);
 
 // What /infill shows the model.
@@ -54,5 +54,8 @@ PromptContent fill_content(FillRequest&& request);
 enum class Beginning { with, without };
 Result<std::vector<TokenId>> prompt_tokens(const Model& model, const std::vector<PromptPart>& parts,
                                            Model::Markup markup, Beginning beginning);
+
+// Of what a chat template wrote, which may hold the beginning of the sequence already. Errors: as above.
+Result<std::vector<TokenId>> chat_tokens(const Model& model, const std::string& prompt);
 
 } // namespace pie

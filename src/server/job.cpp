@@ -19,10 +19,13 @@ Job::~Job() {
 }
 
 void Job::run(const Work& work) {
-    const TextReceiver receive = [this](std::string_view text) {
+    const SeveralReceiver receive = [this](int32_t index, std::string_view text) {
         {
             const std::lock_guard lock(mutex_);
-            text_ += text;
+            if (pieces_.empty() || pieces_.back().index != index) {
+                pieces_.push_back({.index = index, .text = {}});
+            }
+            pieces_.back().text += text;
         }
         changed_.notify_all();
         return StreamControl::go_on;
@@ -50,13 +53,15 @@ void Job::wait(std::unique_lock<std::mutex>& lock, const IsUnwanted& is_unwanted
     }
 }
 
-std::optional<std::string> Job::next_text(const IsUnwanted& is_unwanted) {
+std::optional<TextPiece> Job::next_text(const IsUnwanted& is_unwanted) {
     std::unique_lock lock(mutex_);
-    wait(lock, is_unwanted, [this] { return !text_.empty() || result_.has_value(); });
-    if (text_.empty()) {
+    wait(lock, is_unwanted, [this] { return !pieces_.empty() || result_.has_value(); });
+    if (pieces_.empty()) {
         return std::nullopt;
     }
-    return std::exchange(text_, {});
+    TextPiece piece = std::move(pieces_.front());
+    pieces_.pop_front();
+    return piece;
 }
 
 Result<Generated> Job::result(const IsUnwanted& is_unwanted) {

@@ -9,6 +9,8 @@
 #include "server/generation.h"
 
 #include <condition_variable>
+#include <cstdint>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -18,9 +20,16 @@
 
 namespace pie {
 
+// Text of one of several completions.
+struct TextPiece {
+    int32_t index;
+    std::string text;
+};
+
 class Job {
   public:
-    using Work = std::function<Result<Generated>(const TextReceiver& receive, const std::stop_source& stop)>;
+    using Work =
+        std::function<Result<Generated>(const SeveralReceiver& receive, const std::stop_source& stop)>;
     // Asked some ten times a second, on the job's caller's thread; the work is cancelled where it says yes.
     using IsUnwanted = std::function<bool()>;
 
@@ -31,7 +40,7 @@ class Job {
     Job& operator=(const Job&) = delete;
 
     // Waits for text. None: the work is done.
-    std::optional<std::string> next_text(const IsUnwanted& is_unwanted);
+    std::optional<TextPiece> next_text(const IsUnwanted& is_unwanted);
     // Waits for the end.
     Result<Generated> result(const IsUnwanted& is_unwanted);
 
@@ -42,7 +51,7 @@ class Job {
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::string text_; // that nobody took yet
+    std::deque<TextPiece> pieces_; // that nobody took yet
     std::optional<Result<Generated>> result_;
     std::stop_source stop_;
     std::thread thread_; // last: it uses everything above

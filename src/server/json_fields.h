@@ -34,6 +34,11 @@ class JsonFields {
     explicit JsonFields(const nlohmann::json& object, std::string place = {})
         : object_(object), place_(std::move(place)) {}
 
+    // Of an object inside of this one.
+    JsonFields within(const nlohmann::json& object, std::string_view name) const {
+        return JsonFields(object, place_ + std::string(name) + ".");
+    }
+
     // Null where the field is absent, or null in the request.
     const nlohmann::json* find(std::string_view name) const;
 

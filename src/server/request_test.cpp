@@ -43,6 +43,7 @@ TEST_CASE("llama.vim's request") {
     CHECK(options.stop.strings.empty());
     CHECK(options.stop.n_indent == 4);
     CHECK(options.stop.predict_milliseconds_max == 250);
+    CHECK(options.prompt_milliseconds_max == 500);
     CHECK(options.sampling.top_k == 40);
     CHECK(options.sampling.top_p == doctest::Approx(0.9));
     CHECK(options.sampling.order ==
@@ -75,6 +76,7 @@ TEST_CASE("what is not said, or null, is as llama-server has it") {
         CHECK(options.sampling.top_k == 40);
         CHECK(options.sampling.top_p == doctest::Approx(0.95));
         CHECK(options.sampling.min_p == doctest::Approx(0.05));
+        CHECK(options.prompt_milliseconds_max == 0);
         CHECK(options.sampling.repeat_penalty == 1.0F);
         CHECK(options.sampling.penalty_last_n == 64);
         CHECK(options.stop.strings.empty());
@@ -88,6 +90,9 @@ TEST_CASE("fields in their several spellings") {
     CHECK(parse_fill_request(fill_with("\"max_tokens\":7,\"n_predict\":9"))->generation.options.n_predict ==
           9);
     CHECK(parse_fill_request(fill_with("\"n\":2"))->generation.n_completions == 2);
+    CHECK(
+        parse_fill_request(fill_with("\"t_max_prompt_ms\":-1"))->generation.options.prompt_milliseconds_max ==
+        0);
     CHECK(parse_fill_request(fill_with("\"n_predict\":12.0"))->generation.options.n_predict == 12);
     CHECK(parse_fill_request(fill_with("\"stop\":\"x\""))->generation.options.stop.strings ==
           std::vector<std::string>{"x"});
@@ -135,10 +140,9 @@ TEST_CASE("wrong fields are named") {
 }
 
 TEST_CASE("options that would change the answer, and that nothing follows, are refused; off, they are not") {
-    for (const char* field :
-         {"\"grammar\":\"root ::= x\"", "\"json_schema\":{}", "\"logit_bias\":[[1,2]]", "\"ignore_eos\":true",
-          "\"mirostat\":2", "\"tools\":[{}]", "\"response_format\":{\"type\":\"json_object\"}",
-          "\"response_format\":7", "\"stream\":true,\"n\":2"}) {
+    for (const char* field : {"\"grammar\":\"root ::= x\"", "\"json_schema\":{}", "\"logit_bias\":[[1,2]]",
+                              "\"ignore_eos\":true", "\"mirostat\":2", "\"tools\":[{}]",
+                              "\"response_format\":{\"type\":\"json_object\"}", "\"response_format\":7"}) {
         CAPTURE(field);
         CHECK(code_of(field) == ErrorCode::unsupported);
     }

@@ -71,6 +71,7 @@ Result<void> Server::listen() {
     add_completion_routes(server, *state_);
     add_document_routes(server, *state_);
     add_model_routes(server, *state_);
+    add_slot_routes(server, *state_);
     errno = 0;
     if (options.port == 0) {
         port_ = server.bind_to_any_port(options.host);
@@ -93,6 +94,7 @@ void Server::stop() {
     if (http_->listener.joinable()) {
         http_->listener.join();
     }
+    state_->recorder.reset();
 }
 
 } // namespace pie

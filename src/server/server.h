@@ -32,7 +32,8 @@ struct ServerOptions {
     size_t requests_max = 64;     // for completions, that are served or wait; one more is refused
     size_t connections_max = 128; // each has a thread while it lasts; as many more wait
     size_t body_bytes_max = 16'000'000;
-    int read_timeout_s = 5; // between two pieces of a request
+    double record_interval_s = 10; // between writing down what the sessions' snapshots are of
+    int read_timeout_s = 5;        // between two pieces of a request
     int write_timeout_s = 5;
 };
 

@@ -53,6 +53,9 @@ TEST_CASE("llama.vim: a warm-up is answered with an empty object, and its chunks
     const auto response = server.post("/infill", test::vim_warm_up);
     REQUIRE(response.status == 200);
     CHECK(response.body == "{}");
+    // The answer does not wait for the model: the plugin allows it a millisecond.
+    CHECK(TestServer::eventually(
+        [&] { return json::parse(server.get("/slots").body)[0]["tokens_cached"].get<int>() > 0; }));
     json request = json::parse(greedy(test::vim_infill));
     request["input_extra"] = json::parse(test::vim_warm_up)["input_extra"];
     const json answer = server.ask("/infill", request);

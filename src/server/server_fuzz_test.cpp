@@ -1,9 +1,11 @@
 // Thousands of requests that nobody meant to send: each is answered, and the server serves on. The seed is 1,
 // or what PIE_FUZZ_SEED says; PIE_FUZZ_COUNT says how many.
 
+#include "server/chat_request.h"
 #include "server/client_requests.h"
 #include "server/document_request.h"
 #include "server/request.h"
+#include "server/test_chat_model.h"
 #include "server/test_server.h"
 
 #include <array>
@@ -156,7 +158,7 @@ class Nonsense {
         }
     }
 
-    static constexpr std::array<std::string_view, 8> valid = {
+    static constexpr std::array<std::string_view, 9> valid = {
         test::vim_infill,
         test::vim_warm_up,
         test::vscode_infill,
@@ -164,9 +166,11 @@ class Nonsense {
         R"({"prompt":"def f():\n","max_tokens":3,"suffix":"\n","temperature":0.2,"n":2,"stop":["\n\n"],"stream":false})",
         R"({"prompt":[1,2,"abc",3],"n_predict":3,"n_probs":2,"return_tokens":true,"stream":true,"seed":3})",
         R"({"text":"a = 1\nb = 2\n","cursor":3,"version":1,"context":[{"filename":"f","text":"t"}],"content":"x","tokens":[1]})",
-        R"({"version":2,"edits":[{"begin":1,"end":2,"text":"zz"}],"cursor":3,"n_predict":2})"};
-    static constexpr std::array<std::string_view, 8> fields = {
-        "n_probs", "samplers", "stop", "prompt", "input_extra", "edits", "n_cmpl", "repeat_last_n"};
+        R"({"version":2,"edits":[{"begin":1,"end":2,"text":"zz"}],"cursor":3,"n_predict":2})",
+        R"({"messages":[{"role":"user","content":[{"type":"text","text":"a"}]},{"role":"assistant","content":"b"}],"max_tokens":3,"logprobs":true,"top_logprobs":2,"filename":"a"})"};
+    static constexpr std::array<std::string_view, 10> fields = {
+        "n_probs", "samplers", "stop", "prompt",        "input_extra",
+        "edits",   "n_cmpl",   "n",    "repeat_last_n", "messages"};
     static constexpr std::array<std::string_view, 8> pieces = {
         "\\ud800", "\\u0000", "1e999", "null,", "\"stream\":true,", "\xc3\x28", "-0", "\r\n"};
 
@@ -177,6 +181,12 @@ class Nonsense {
 
 const ServerOptions patient = {.read_timeout_s = 1};
 const ModelOptions small = {.n_ctx = 256, .n_predict_max = 4, .heal_when_idle = false};
+
+ModelOptions small_with(const std::filesystem::path& snapshots) {
+    ModelOptions options = small;
+    options.snapshot_folder = snapshots;
+    return options;
+}
 
 } // namespace
 
@@ -200,13 +210,15 @@ TEST_CASE("parsers survive nonsense") {
         check(parse_put_document(body));
         check(parse_patch_document(body));
         check(parse_complete_document(body));
+        check(parse_chat_request(body));
     }
 }
 
 TEST_CASE("the server answers nonsense and serves on") {
     const uint32_t seed = from_environment("PIE_FUZZ_SEED", 1);
     CAPTURE(seed);
-    const TestServer server(patient, small);
+    const ScratchFolder snapshots;
+    const TestServer server(patient, small_with(snapshots.path), test::chat_model());
     Nonsense nonsense(seed);
     size_t n_refused = 0;
     size_t n_served = 0;
@@ -214,7 +226,7 @@ TEST_CASE("the server answers nonsense and serves on") {
         const std::string body = nonsense.body();
         CAPTURE(body);
         httplib::Result result;
-        switch (nonsense.below(10)) {
+        switch (nonsense.below(12)) {
         case 0:
             result = server.client->Put("/v1/documents/a", body, "application/json");
             break;
@@ -235,6 +247,12 @@ TEST_CASE("the server answers nonsense and serves on") {
             break;
         case 6:
             result = server.client->Post("/completion", body, "application/json");
+            break;
+        case 7:
+            result = server.client->Post("/v1/chat/completions", body, "application/json");
+            break;
+        case 8:
+            result = server.client->Post("/slots/0?action=restore", body, "application/json");
             break;
         default:
             result = server.client->Post("/infill", body, "application/json");

@@ -7,19 +7,35 @@
 #include "server/metrics.h"
 #include "server/server.h"
 #include "server/session_pool.h"
+#include "server/slot_recorder.h"
+#include "server/slot_records.h"
 
 #include <pie/model.h>
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <utility>
+#include <vector>
 
 namespace pie {
 
 struct ServerState {
     ServerState(Model the_model, ServerOptions the_options)
         : model(std::move(the_model)), options(std::move(the_options)),
-          pool(model, options.sessions_max, options.requests_max), documents(model, options.documents_max) {}
+          pool(model, options.sessions_max, options.requests_max, former_slots(model)),
+          documents(model, options.documents_max) {
+        if (!model.snapshot_folder().empty()) {
+            recorder = std::make_unique<SlotRecorder>(
+                pool, SlotRecords(model.snapshot_folder(), model.fingerprint()), options.record_interval_s);
+        }
+    }
+
+    static std::vector<SlotContent> former_slots(const Model& model) {
+        return model.snapshot_folder().empty()
+                   ? std::vector<SlotContent>()
+                   : SlotRecords(model.snapshot_folder(), model.fingerprint()).load();
+    }
 
     GenerationContext generation_context() { return {model, pool, options.n_predict_max}; }
 
@@ -29,7 +45,8 @@ struct ServerState {
     DocumentRegistry documents;
     Metrics metrics;
     std::atomic<bool> stopping = false;
-    std::atomic<uint64_t> n_answers = 0; // for their ids
+    std::atomic<uint64_t> n_answers = 0;    // for their ids
+    std::unique_ptr<SlotRecorder> recorder; // null without snapshots
 };
 
 } // namespace pie

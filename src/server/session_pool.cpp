@@ -12,6 +12,10 @@ namespace {
 // Below it, the session's own text is worth more than what the request would save.
 constexpr double share_min = 0.5;
 
+tl::unexpected<Error> no_such_slot(int32_t slot) {
+    return fail(ErrorCode::not_found, fmt::format("there is no slot {}", slot));
+}
+
 } // namespace
 
 struct SessionPool::Ticket {
@@ -28,8 +32,21 @@ struct SessionPool::Slot {
     uint64_t last_use = 0;
 };
 
-SessionPool::SessionPool(Model model, size_t sessions_max, size_t requests_max)
-    : model_(std::move(model)), sessions_max_(sessions_max), requests_max_(requests_max) {}
+SessionPool::SessionPool(Model model, size_t sessions_max, size_t requests_max,
+                         std::vector<SlotContent> known)
+    : model_(std::move(model)), sessions_max_(sessions_max), requests_max_(requests_max) {
+    for (SlotContent& former : known) {
+        const auto index = static_cast<size_t>(former.slot);
+        if (index >= sessions_max_) {
+            continue;
+        }
+        while (slots_.size() <= index) {
+            make_slot();
+        }
+        slots_[index]->content = ContentPrint(std::move(former.content));
+        slots_[index]->last_use = ++n_uses_;
+    }
+}
 
 SessionPool::~SessionPool() = default;
 
@@ -50,6 +67,18 @@ int32_t SessionPool::Lease::slot() const {
     return slot_->index;
 }
 
+PromptContent SessionPool::Lease::content() const {
+    const Lock lock(pool_->mutex_);
+    return slot_->content.content();
+}
+
+void SessionPool::Lease::set_content(PromptContent content) {
+    ContentPrint print(std::move(content));
+    const Lock lock(pool_->mutex_);
+    slot_->content = std::move(print);
+    slot_->last_use = ++pool_->n_uses_; // for those who keep records
+}
+
 SessionPool::Slot* SessionPool::find_best(const SessionRequest& request) {
     Slot* best = nullptr;
     double best_share = 0;
@@ -66,10 +95,8 @@ SessionPool::Slot* SessionPool::find_best(const SessionRequest& request) {
 
 // A new one, as long as there may be more, else the one that was not used for longest. Null: all are at work.
 SessionPool::Slot* SessionPool::find_free() {
-    const auto n_slots = static_cast<int32_t>(slots_.size());
     if (slots_.size() < sessions_max_) {
-        const auto name = fmt::format("slot {}", n_slots);
-        return slots_.emplace_back(new Slot{.index = n_slots, .session = model_.open(name)}).get();
+        return &make_slot();
     }
     Slot* oldest = nullptr;
     for (const auto& slot : slots_) {
@@ -80,12 +107,23 @@ SessionPool::Slot* SessionPool::find_free() {
     return oldest;
 }
 
-Result<SessionPool::Lease> SessionPool::acquire(SessionRequest request, const std::stop_source& stop) {
-    Lock lock(mutex_);
+SessionPool::Slot& SessionPool::make_slot() {
+    const auto index = static_cast<int32_t>(slots_.size());
+    return *slots_.emplace_back(
+        new Slot{.index = index, .session = model_.open(fmt::format("slot {}", index))});
+}
+
+Result<void> SessionPool::check_room() const {
     if (n_requests_ >= requests_max_) {
         return fail(ErrorCode::busy,
                     fmt::format("{} requests are being served already; try again later", n_requests_));
     }
+    return {};
+}
+
+Result<SessionPool::Lease> SessionPool::acquire(SessionRequest request, const std::stop_source& stop) {
+    Lock lock(mutex_);
+    PIE_TRY(check_room());
     Slot* slot = find_best(request);
     if (slot == nullptr) {
         slot = find_free();
@@ -99,8 +137,28 @@ Result<SessionPool::Lease> SessionPool::acquire(SessionRequest request, const st
         }
     }
     slot->content = request.content;
-    Lease lease = stand_in_line(*slot, std::move(request), stop);
-    const auto is_first = [&] { return lease.ticket_ == &slot->line.front(); };
+    return wait_for_turn(lock, *slot, std::move(request), stop);
+}
+
+Result<SessionPool::Lease> SessionPool::acquire_slot(int32_t slot, Missing missing,
+                                                     const std::stop_source& stop) {
+    Lock lock(mutex_);
+    PIE_TRY(check_room());
+    const size_t n_slots = missing == Missing::make ? sessions_max_ : slots_.size();
+    if (slot < 0 || static_cast<size_t>(slot) >= n_slots) {
+        return no_such_slot(slot);
+    }
+    const auto index = static_cast<size_t>(slot);
+    while (slots_.size() <= index) {
+        make_slot();
+    }
+    return wait_for_turn(lock, *slots_[index], {}, stop);
+}
+
+Result<SessionPool::Lease> SessionPool::wait_for_turn(Lock& lock, Slot& slot, SessionRequest request,
+                                                      const std::stop_source& stop) {
+    Lease lease = stand_in_line(slot, std::move(request), stop);
+    const auto is_first = [&] { return lease.ticket_ == &slot.line.front(); };
     if (!turn_.wait(lock, stop.get_token(), is_first)) {
         lock.unlock(); // the lease takes the ticket back
         return fail(ErrorCode::cancelled, "a newer request took the place of this one");
@@ -158,10 +216,21 @@ std::vector<SessionPool::SlotState> SessionPool::slots() const {
     return states;
 }
 
+std::vector<SlotContent> SessionPool::contents_since(uint64_t use) const {
+    const Lock lock(mutex_);
+    std::vector<SlotContent> contents;
+    for (const auto& slot : slots_) {
+        if (slot->last_use > use) {
+            contents.push_back({slot->index, slot->content.content(), slot->last_use});
+        }
+    }
+    return contents;
+}
+
 Result<Session> SessionPool::session_of(int32_t slot) const {
     const Lock lock(mutex_);
     if (slot < 0 || static_cast<size_t>(slot) >= slots_.size()) {
-        return fail(ErrorCode::not_found, fmt::format("there is no slot {}", slot));
+        return no_such_slot(slot);
     }
     return slots_[static_cast<size_t>(slot)]->session;
 }

@@ -34,12 +34,21 @@ struct SessionRequest {
     std::string peer = {};  // the address that it came from
 };
 
+// What a slot's cache is of.
+struct SlotContent {
+    int32_t slot = 0;
+    PromptContent content = {};
+    uint64_t last_use = 0; // larger: later
+};
+
 class SessionPool {
     struct Slot;
     struct Ticket;
 
   public:
-    SessionPool(Model model, size_t sessions_max, size_t requests_max);
+    // `known` are slots of a former process, whose caches are in the model's snapshots; the one used last
+    // comes last.
+    SessionPool(Model model, size_t sessions_max, size_t requests_max, std::vector<SlotContent> known = {});
     ~SessionPool();
     SessionPool(const SessionPool&) = delete;
     SessionPool& operator=(const SessionPool&) = delete;
@@ -53,6 +62,9 @@ class SessionPool {
 
         Session& session();
         int32_t slot() const;
+        // What requests are compared with.
+        PromptContent content() const;
+        void set_content(PromptContent content);
 
       private:
         friend class SessionPool;
@@ -72,6 +84,14 @@ class SessionPool {
     // new one. None where that is at work; then its next request brings them itself.
     std::optional<Lease> acquire_for_chunks(SessionRequest request, const std::stop_source& stop);
 
+    // The session of one slot, whatever it holds, when its turn comes. Errors: not_found (no such slot), and
+    // those of acquire().
+    enum class Missing { refuse, make };
+    Result<Lease> acquire_slot(int32_t slot, Missing missing, const std::stop_source& stop);
+
+    // Of slots that were used after `use`.
+    std::vector<SlotContent> contents_since(uint64_t use) const;
+
     // What one session is at.
     struct SlotState {
         int32_t slot;
@@ -88,6 +108,9 @@ class SessionPool {
 
     Slot* find_best(const SessionRequest& request);
     Slot* find_free();
+    Slot& make_slot();
+    Result<Lease> wait_for_turn(Lock& lock, Slot& slot, SessionRequest request, const std::stop_source& stop);
+    Result<void> check_room() const;
     Lease stand_in_line(Slot& slot, SessionRequest request, const std::stop_source& stop);
     void release(Slot& slot, const Ticket* ticket);
 

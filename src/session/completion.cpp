@@ -22,44 +22,42 @@ double milliseconds_since(Clock::time_point start) {
 // One completion while it is made.
 class Generation {
   public:
-    Generation(LiveSequence& sequence, const CompletionOptions& options, const TextReceiver& receive,
+    Generation(const LoadedModel& model, const CompletionOptions& options, TextReceiver receive,
                std::string_view begun, Sampler sampler)
-        : sequence_(sequence), options_(options), receive_(receive), begun_(begun),
-          sampler_(std::move(sampler)),
-          decoder_(sequence, options.sampling.temperature == 0.0F ? options.draft_max : 0),
-          stop_(options.stop) {}
+        : model_(model), options_(options), receive_(std::move(receive)), begun_(begun),
+          sampler_(std::move(sampler)), stop_(options.stop) {}
 
-    Result<Completion> run() {
-        std::optional<FinishReason> finish;
-        std::span<const float> logits = sequence_.logits();
-        while (!finish && n_left() > 0) {
-            const TokenId token = sampler_.sample(begun_.empty() ? logits : going_on_from_begun(logits));
-            if (completion_.tokens.empty()) {
-                completion_.first_token_milliseconds = milliseconds_since(start_);
-                first_token_ = Clock::now();
-            }
-            finish = take(token, logits);
-            if (!finish && n_left() > 0) {
-                PIE_ASSIGN(logits, decoder_.advance(token, n_left() - 1));
-            }
+    int32_t n_left() const { return options_.n_predict - static_cast<int32_t>(completion_.tokens.size()); }
+    bool is_over() const { return finish_.has_value() || n_left() <= 0; }
+
+    // Chooses the next token by the logits ahead of it.
+    TokenId take_next(std::span<const float> logits) {
+        const TokenId token = sampler_.sample(begun_.empty() ? logits : going_on_from_begun(logits));
+        if (completion_.tokens.empty()) {
+            completion_.first_token_milliseconds = milliseconds_since(start_);
+            first_token_ = Clock::now();
         }
-        completion_.finish = finish.value_or(FinishReason::length);
+        finish_ = take(token, logits);
+        return token;
+    }
+
+    // No cell is left for what was taken last.
+    void end_at_full_context() { finish_ = finish_.value_or(FinishReason::context); }
+
+    Completion finish() {
+        completion_.finish = finish_.value_or(FinishReason::length);
         if (completion_.finish != FinishReason::stopped) {
             hand_out(stop_.rest());
         }
-        completion_.tokens_drafted = decoder_.tokens_drafted();
-        completion_.tokens_accepted = decoder_.tokens_accepted();
         completion_.milliseconds = milliseconds_since(start_);
         return std::move(completion_);
     }
 
   private:
-    int32_t n_left() const { return options_.n_predict - static_cast<int32_t>(completion_.tokens.size()); }
-
     // Leaves the tokens that agree with what must be written.
     std::span<const float> going_on_from_begun(std::span<const float> logits) {
         agreeing_.assign(logits.size(), -std::numeric_limits<float>::infinity());
-        for (const TokenId token : sequence_.engine().model().pieces().compatible(begun_)) {
+        for (const TokenId token : model_.pieces().compatible(begun_)) {
             agreeing_[static_cast<size_t>(token.value)] = logits[static_cast<size_t>(token.value)];
         }
         return agreeing_;
@@ -67,7 +65,7 @@ class Generation {
 
     // Whether the completion ends with `token`, and why.
     std::optional<FinishReason> take(TokenId token, std::span<const float> logits) {
-        const Vocabulary& vocabulary = sequence_.engine().model().vocabulary();
+        const Vocabulary& vocabulary = model_.vocabulary();
         if (vocabulary.ends_generation(token)) {
             return FinishReason::end_of_text;
         }
@@ -91,7 +89,7 @@ class Generation {
         if (control == StreamControl::stop) {
             return FinishReason::stopped;
         }
-        return decoder_.is_full() ? std::optional(FinishReason::context) : std::nullopt;
+        return std::nullopt;
     }
 
     StreamControl hand_out(std::string_view text) {
@@ -99,48 +97,138 @@ class Generation {
         return receive_ && !text.empty() ? receive_(text) : StreamControl::go_on;
     }
 
-    LiveSequence& sequence_;
+    const LoadedModel& model_;
     const CompletionOptions& options_;
-    const TextReceiver& receive_;
+    TextReceiver receive_;
     std::string_view begun_; // that is not written yet
     std::vector<float> agreeing_;
     Sampler sampler_;
-    Decoder decoder_;
     CharacterJoiner joiner_;
     StopRule stop_;
     Completion completion_;
+    std::optional<FinishReason> finish_;
     Clock::time_point start_ = Clock::now();
     Clock::time_point first_token_;
 };
+
+Result<Generation> begin(const LiveSequence& sequence, const CompletionOptions& options, TextReceiver receive,
+                         std::string_view begun, uint32_t seed) {
+    SamplingOptions sampling = options.sampling;
+    sampling.seed = seed;
+    const LoadedModel& model = sequence.engine().model();
+    PIE_ASSIGN(Sampler sampler, Sampler::create(model.vocabulary(), sampling, sequence.tokens()));
+    return Generation(model, options, std::move(receive), begun, std::move(sampler));
+}
+
+Result<Completion> run_alone(LiveSequence& sequence, const CompletionOptions& options,
+                             Generation generation) {
+    Decoder decoder(sequence, options.sampling.temperature == 0.0F ? options.draft_max : 0);
+    std::span<const float> logits = sequence.logits();
+    while (!generation.is_over()) {
+        const TokenId token = generation.take_next(logits);
+        if (decoder.is_full()) {
+            generation.end_at_full_context();
+        }
+        if (!generation.is_over()) {
+            PIE_ASSIGN(logits, decoder.advance(token, generation.n_left() - 1));
+        }
+    }
+    Completion completion = generation.finish();
+    completion.tokens_drafted = decoder.tokens_drafted();
+    completion.tokens_accepted = decoder.tokens_accepted();
+    return completion;
+}
+
+// Token by token, all in one batch.
+Result<void> run_beside(LiveSequence& sequence, std::span<Generation> generations) {
+    std::vector<std::span<const float>> logits(generations.size(), sequence.logits());
+    std::vector<BranchToken> tokens;
+    do {
+        tokens.clear();
+        for (size_t i = 0; i < generations.size(); ++i) {
+            if (generations[i].is_over()) {
+                continue;
+            }
+            const TokenId token = generations[i].take_next(logits[i]);
+            if (!generations[i].is_over()) {
+                tokens.push_back({static_cast<int32_t>(i), token});
+            }
+        }
+        if (!tokens.empty()) {
+            PIE_ASSIGN(const auto all, sequence.extend_branches(tokens));
+            const size_t n_vocab = all.size() / tokens.size();
+            for (size_t i = 0; i < tokens.size(); ++i) {
+                logits[static_cast<size_t>(tokens[i].branch)] = all.subspan(i * n_vocab, n_vocab);
+            }
+        }
+    } while (!tokens.empty());
+    return {};
+}
+
+// Whatever is made behind the sequence, it is afterwards what it was.
+template <typename Work>
+auto then_rewind(LiveSequence& sequence, const Work& work) {
+    PIE_CHECK(!sequence.logits().empty(), "a sequence is updated before it is completed");
+    const int32_t n_tokens = sequence.n_tokens();
+    std::vector<float> logits(sequence.logits().begin(), sequence.logits().end());
+    sequence.fade_attention();
+    auto result = work();
+    sequence.rewind(n_tokens, std::move(logits));
+    return result;
+}
+
+// Random ones differ by themselves.
+uint32_t seed_of(const CompletionOptions& options, int32_t index) {
+    const uint32_t seed = options.sampling.seed;
+    return seed == random_seed ? seed : seed + static_cast<uint32_t>(index);
+}
+
+TextReceiver receiver_of(const SeveralReceiver& receive, int32_t index) {
+    if (!receive) {
+        return {};
+    }
+    return [&receive, index](std::string_view text) { return receive(index, text); };
+}
 
 } // namespace
 
 Result<Completion> complete(LiveSequence& sequence, const CompletionOptions& options,
                             const TextReceiver& receive, std::string_view begun) {
-    PIE_CHECK(!sequence.logits().empty(), "a sequence is updated before it is completed");
-    PIE_ASSIGN(Sampler sampler,
-               Sampler::create(sequence.engine().model().vocabulary(), options.sampling, sequence.tokens()));
-    const int32_t n_tokens = sequence.n_tokens();
-    std::vector<float> logits(sequence.logits().begin(), sequence.logits().end());
-    sequence.fade_attention();
-    auto completion = Generation(sequence, options, receive, begun, std::move(sampler)).run();
-    sequence.rewind(n_tokens, std::move(logits));
-    return completion;
+    PIE_ASSIGN(Generation generation, begin(sequence, options, receive, begun, options.sampling.seed));
+    return then_rewind(sequence, [&] { return run_alone(sequence, options, std::move(generation)); });
 }
 
 Result<std::vector<Completion>> complete_several(LiveSequence& sequence, const CompletionOptions& options,
-                                                 int32_t n, std::string_view begun) {
+                                                 int32_t n, const SeveralReceiver& receive,
+                                                 std::string_view begun) {
+    if (options.sampling.temperature == 0.0F) {
+        PIE_ASSIGN(const Completion only, complete(sequence, options, receiver_of(receive, 0), begun));
+        for (int32_t i = 1; receive && i < n && !only.text.empty(); ++i) {
+            receive(i, only.text);
+        }
+        return std::vector<Completion>(static_cast<size_t>(n), only);
+    }
+    const int32_t n_cells = sequence.n_tokens_max() - sequence.n_tokens();
+    const int32_t n_fit = std::min(n_cells / std::max(1, options.n_predict), sequence.engine().n_batch());
     std::vector<Completion> completions;
-    CompletionOptions own = options;
-    for (int32_t i = 0; i < n; ++i) {
-        if (i > 0 && options.sampling.temperature == 0.0F) {
-            completions.push_back(completions.front());
+    for (int32_t i = 0; i < n;) {
+        const int32_t n_beside = std::clamp(n_fit, 1, n - i);
+        std::vector<Generation> generations;
+        for (const int32_t end = i + n_beside; i < end; ++i) {
+            PIE_ASSIGN(Generation generation,
+                       begin(sequence, options, receiver_of(receive, i), begun, seed_of(options, i)));
+            generations.push_back(std::move(generation));
+        }
+        if (n_beside == 1) {
+            PIE_ASSIGN(completions.emplace_back(), then_rewind(sequence, [&] {
+                           return run_alone(sequence, options, std::move(generations.front()));
+                       }));
             continue;
         }
-        if (options.sampling.seed != LLAMA_DEFAULT_SEED) {
-            own.sampling.seed = options.sampling.seed + static_cast<uint32_t>(i);
+        PIE_TRY(then_rewind(sequence, [&] { return run_beside(sequence, generations); }));
+        for (Generation& generation : generations) {
+            completions.push_back(generation.finish());
         }
-        PIE_ASSIGN(completions.emplace_back(), complete(sequence, own, {}, begun));
     }
     return completions;
 }

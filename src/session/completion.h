@@ -25,10 +25,11 @@ namespace pie {
 Result<Completion> complete(LiveSequence& sequence, const CompletionOptions& options,
                             const TextReceiver& receive = {}, std::string_view begun = {});
 
-// `n` alternatives with the seeds sampling.seed, + 1, …; at temperature 0 they are all the same one. They are
-// made one after the other: the first is there after the time of one completion, the last after n times that.
-// Errors: as above.
+// `n` alternatives with the seeds sampling.seed, + 1, …; at temperature 0 they are all the same one. As many
+// as the cache has cells for grow beside each other, a token each in every batch, and `receive` hears them in
+// turns. Errors: as above.
 Result<std::vector<Completion>> complete_several(LiveSequence& sequence, const CompletionOptions& options,
-                                                 int32_t n, std::string_view begun = {});
+                                                 int32_t n, const SeveralReceiver& receive = {},
+                                                 std::string_view begun = {});
 
 } // namespace pie

@@ -183,21 +183,50 @@ TEST_CASE("each token's probabilities are told where they are asked for") {
 }
 
 TEST_CASE("alternatives are the completions of one seed after the other") {
-    Live live;
-    CompletionOptions options = drawing(12, 5);
-    const auto several = complete_several(live.sequence, options, 3);
-    REQUIRE(several.has_value());
-    live.check_unchanged();
-    REQUIRE(several->size() == 3);
-    for (const Completion& completion : *several) {
-        CHECK(completion.tokens == live.complete(options).tokens);
-        ++options.sampling.seed;
+    // Room for all beside each other, for two of them, and for one alone.
+    for (const int32_t n_cells : {512, 160, 120}) {
+        CAPTURE(n_cells);
+        Live live(small, n_cells);
+        CompletionOptions options = drawing(50, 5);
+        std::vector<std::string> heard(3);
+        const auto several =
+            complete_several(live.sequence, options, 3, [&](int32_t i, std::string_view text) {
+                heard[static_cast<size_t>(i)] += text;
+                return StreamControl::go_on;
+            });
+        REQUIRE(several.has_value());
+        live.check_unchanged();
+        REQUIRE(several->size() == 3);
+        for (size_t i = 0; i < 3; ++i) {
+            const Completion alone = live.complete(options);
+            CHECK((*several)[i].tokens == alone.tokens);
+            CHECK((*several)[i].text == alone.text);
+            CHECK((*several)[i].finish == alone.finish);
+            CHECK(heard[i] == alone.text);
+            ++options.sampling.seed;
+        }
+        CHECK((*several)[0].tokens != (*several)[1].tokens);
     }
-    CHECK((*several)[0].tokens != (*several)[1].tokens);
+    Live live;
     const auto greedy = complete_several(live.sequence, {.n_predict = 12}, 2);
     REQUIRE(greedy.has_value());
     REQUIRE(greedy->size() == 2);
     CHECK((*greedy)[1].text == (*greedy)[0].text);
+}
+
+TEST_CASE("an alternative that ends does not end the others") {
+    Live live;
+    const CompletionOptions options = drawing(30, 5);
+    const auto whole = complete_several(live.sequence, options, 3).value();
+    const auto several = complete_several(live.sequence, options, 3, [&](int32_t i, std::string_view) {
+        return i == 1 ? StreamControl::stop : StreamControl::go_on;
+    });
+    REQUIRE(several.has_value());
+    live.check_unchanged();
+    CHECK((*several)[0].tokens == whole[0].tokens);
+    CHECK((*several)[1].finish == FinishReason::stopped);
+    CHECK((*several)[1].tokens.size() < whole[1].tokens.size());
+    CHECK((*several)[2].tokens == whole[2].tokens);
 }
 
 TEST_CASE("what is refused or cancelled leaves the sequence as it was") {
@@ -211,6 +240,13 @@ TEST_CASE("what is refused or cancelled leaves the sequence as it was") {
 
     std::atomic<bool> cancel = false;
     live.engine->set_cancel_flag(&cancel);
+    const auto several = complete_several(live.sequence, drawing(50, 1), 3, [&](int32_t, std::string_view) {
+        cancel = true;
+        return StreamControl::go_on;
+    });
+    REQUIRE_FALSE(several.has_value());
+    CHECK(several.error().code == ErrorCode::cancelled);
+    live.check_unchanged();
     for (const int32_t draft_max : {0, 8}) {
         cancel = false;
         const auto cancelled =

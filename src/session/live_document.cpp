@@ -136,9 +136,10 @@ Result<Completion> LiveDocument::complete(CompletionOptions options, const TextR
     return pie::complete(sequence_, options, receive, begun_);
 }
 
-Result<std::vector<Completion>> LiveDocument::complete_several(CompletionOptions options, int32_t n) {
+Result<std::vector<Completion>> LiveDocument::complete_several(CompletionOptions options, int32_t n,
+                                                               const SeveralReceiver& receive) {
     options.n_predict = std::min(options.n_predict, options_.n_predict_max);
-    return pie::complete_several(sequence_, options, n, begun_);
+    return pie::complete_several(sequence_, options, n, receive, begun_);
 }
 
 } // namespace pie

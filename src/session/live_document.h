@@ -68,7 +68,8 @@ class LiveDocument {
     Result<Completion> complete(CompletionOptions options, const TextReceiver& receive = {});
 
     // The same from one cache `n` times; see pie::complete_several.
-    Result<std::vector<Completion>> complete_several(CompletionOptions options, int32_t n);
+    Result<std::vector<Completion>> complete_several(CompletionOptions options, int32_t n,
+                                                     const SeveralReceiver& receive = {});
 
     // One slice of work for idle time, called until it returns 0. First the tokens that the last completions
     // looked at most are encoded again, then the sequence from its exact part on, until all of it is what a

@@ -222,32 +222,65 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
 }
 
 Result<std::span<const float>> LiveSequence::extend(std::span<const TokenId> tokens, Observe observe) {
+    PIE_CHECK(branch_of_.empty(), "a sequence goes on when its branches are dropped");
+    std::vector<Position> positions;
+    for (int32_t i = 0; i < static_cast<int32_t>(tokens.size()); ++i) {
+        positions.emplace_back(n_tokens() + i);
+    }
+    PIE_ASSIGN(const auto logits,
+               append({.tokens = tokens, .positions = positions, .cells = {}, .outputs = {}}, observe));
+    const size_t n_vocab = logits.size() / tokens.size();
+    logits_.assign(logits.end() - static_cast<std::ptrdiff_t>(n_vocab), logits.end());
+    return logits;
+}
+
+Result<std::span<const float>> LiveSequence::extend_branches(std::span<const BranchToken> tokens,
+                                                             Observe observe) {
+    const int32_t begin = n_tokens() - static_cast<int32_t>(branch_of_.size());
+    const size_t n_before = branch_of_.size();
+    std::vector<TokenId> ids;
+    std::vector<Position> positions;
+    std::vector<int32_t> of_tokens;
+    for (const BranchToken& token : tokens) {
+        ids.push_back(token.token);
+        positions.emplace_back(begin + static_cast<int32_t>(std::ranges::count(branch_of_, token.branch)));
+        of_tokens.push_back(token.branch);
+        branch_of_.push_back(token.branch);
+    }
+    auto logits = append({.tokens = ids,
+                          .positions = positions,
+                          .cells = {},
+                          .outputs = {},
+                          .branches = Branches{Position(begin), branch_of_, of_tokens}},
+                         observe);
+    if (!logits) {
+        branch_of_.resize(n_before);
+    }
+    return logits;
+}
+
+Result<std::span<const float>> LiveSequence::append(Batch batch, Observe observe) {
     const int32_t before = n_tokens();
-    const auto n = static_cast<int32_t>(tokens.size());
-    PIE_CHECK(n > 0 && n <= engine_.n_batch(), "extend() takes one batch");
+    const auto n = static_cast<int32_t>(batch.tokens.size());
+    PIE_CHECK(n > 0 && n <= engine_.n_batch(), "one batch is appended at a time");
     if (before + n > n_tokens_max()) {
         return fail(ErrorCode::too_large, fmt::format("the context of {} tokens is full", n_tokens_max()));
     }
-    std::vector<Position> positions;
     std::vector<CellIndex> cells;
     std::vector<int32_t> outputs;
     for (int32_t i = 0; i < n; ++i) {
-        positions.emplace_back(before + i);
-        cells.push_back(cache_.cells().append(tokens[static_cast<size_t>(i)]));
+        cells.push_back(cache_.cells().append(batch.tokens[static_cast<size_t>(i)]));
         outputs.push_back(i);
     }
-    auto logits = engine_.compute(cache_, {.tokens = tokens,
-                                           .positions = positions,
-                                           .cells = cells,
-                                           .outputs = outputs,
-                                           .observed = observe == Observe::yes ? observed_ : LayerSet()});
+    batch.cells = cells;
+    batch.outputs = outputs;
+    batch.observed = observe == Observe::yes ? observed_ : LayerSet();
+    auto logits = engine_.compute(cache_, batch);
     if (!logits) {
         cache_.cells().truncate(before);
         return logits;
     }
     record_attention();
-    const size_t n_vocab = logits->size() / tokens.size();
-    logits_.assign(logits->end() - static_cast<std::ptrdiff_t>(n_vocab), logits->end());
     return logits;
 }
 
@@ -312,6 +345,7 @@ void LiveSequence::clear() {
 void LiveSequence::rewind(int32_t n_tokens, std::vector<float> logits) {
     cache_.cells().truncate(n_tokens);
     logits_ = std::move(logits);
+    branch_of_.clear();
 }
 
 } // namespace pie

@@ -46,6 +46,11 @@ struct ReuseOptions {
 // Whether attention is recorded for repairs to come; it costs a product of keys and query in some layers.
 enum class Observe { no, yes };
 
+struct BranchToken {
+    int32_t branch = 0;
+    TokenId token;
+};
+
 // Hears how many of the tokens to encode are done.
 using UpdateProgress = std::function<void(int32_t done, int32_t total)>;
 
@@ -67,6 +72,12 @@ class LiveSequence {
 
     // Appends tokens; logits [tokens.size()][n_vocab], valid until the next call. Errors: as above.
     Result<std::span<const float>> extend(std::span<const TokenId> tokens, Observe observe = Observe::no);
+
+    // The next token of each of several continuations, told apart by numbers, which do not see each other:
+    // they stand beside each other behind the sequence that there was at the first call, until rewind() drops
+    // them all. Logits [tokens.size()][n_vocab], valid until the next call. Errors: as above.
+    Result<std::span<const float>> extend_branches(std::span<const BranchToken> tokens,
+                                                   Observe observe = Observe::no);
 
     // Drops the tokens from `n_tokens` on; `logits` are those of the token before.
     void rewind(int32_t n_tokens, std::vector<float> logits);
@@ -116,6 +127,8 @@ class LiveSequence {
     Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
                         const UpdateProgress& progress);
     Result<int32_t> encode_again(std::span<const Position> positions);
+    // The batch gets cells, and logits of each token.
+    Result<std::span<const float>> append(Batch batch, Observe observe);
     void record_attention();
 
     Engine& engine_;
@@ -123,6 +136,7 @@ class LiveSequence {
     LayerSet observed_;
     Donors donors_;
     std::vector<float> logits_;
+    std::vector<int32_t> branch_of_; // of the last tokens, while there are branches
     int64_t changes_ = 0;
 };
 

@@ -12,7 +12,7 @@ function! s:Request() abort
         \ 'prompt': l:before,
         \ 'n_predict': 16, 'stop': [], 'n_indent': indent('.'), 'top_k': 40, 'top_p': 0.9,
         \ 'samplers': ['top_k', 'top_p', 'infill'], 'stream': v:false, 'cache_prompt': v:true,
-        \ 't_max_prompt_ms': 500, 't_max_predict_ms': 1000, 'model': '',
+        \ 't_max_prompt_ms': 60000, 't_max_predict_ms': 1000, 'model': '',
         \ 'response_fields': ['content', 'timings/prompt_n', 'timings/predicted_n', 'tokens_cached', 'truncated'],
         \ }
 endfunction

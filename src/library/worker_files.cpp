@@ -1,0 +1,66 @@
+// Caches as files that callers name.
+
+#include "cache/snapshot.h"
+#include "cache/snapshot_file.h"
+#include "library/worker.h"
+
+#include <system_error>
+#include <utility>
+
+namespace pie {
+namespace {
+
+uint64_t size_of(const std::filesystem::path& path) {
+    std::error_code gone;
+    const uintmax_t bytes = std::filesystem::file_size(path, gone);
+    return gone ? 0 : bytes;
+}
+
+} // namespace
+
+Result<SavedCache> Worker::save(DocumentState& document, const std::filesystem::path& path,
+                                const std::stop_token& stop) {
+    SavedCache saved;
+    const Work save = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
+        saved.tokens = live.sequence().n_tokens();
+        if (saved.tokens == 0) {
+            return fail(ErrorCode::invalid_argument, "the session has nothing cached that could be saved");
+        }
+        return save_snapshot(path, *model_, live.cache(), live.sequence().logits());
+    };
+    PIE_TRY(perform(document, save, stop, {.preparation = Preparation::source_if_any}));
+    saved.bytes = size_of(path);
+    return saved;
+}
+
+Result<SavedCache> Worker::restore(DocumentState& document, const std::filesystem::path& path,
+                                   const std::stop_token& stop) {
+    SavedCache restored;
+    const int64_t version = this->stats(document).version;
+    const Work restore = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
+        PIE_TRY(SnapshotReader::open(path)); // where it is none, nothing is lost
+        live.clear();
+        auto logits = load_snapshot(path, *model_, live.cache());
+        LiveSequence& sequence = live.sequence();
+        if (logits) {
+            sequence.rewind(sequence.n_tokens(), *std::move(logits));
+        }
+        restored.tokens = sequence.n_tokens();
+        const Lock lock(mutex_);
+        SessionStats& stats = document.stats;
+        if (logits && stats.version == version) { // else a newer text came meanwhile, and stays
+            document.source.reset();
+            stats = {};
+        }
+        stats.tokens = sequence.n_tokens();
+        stats.tokens_exact = sequence.n_exact();
+        document.behind = document.source != nullptr;
+        document.stale = stats.tokens_exact < stats.tokens;
+        return logits ? Result<void>() : tl::unexpected<Error>(std::move(logits).error());
+    };
+    PIE_TRY(perform(document, restore, stop, {.preparation = Preparation::none}));
+    restored.bytes = size_of(path);
+    return restored;
+}
+
+} // namespace pie

@@ -1,0 +1,107 @@
+#include "server/openai_answer.h"
+
+#include "server/completion_json.h"
+
+#include <nlohmann/json.hpp>
+
+#include <string>
+#include <utility>
+
+namespace pie {
+namespace {
+
+using nlohmann::json;
+
+enum class Shape { whole, chunk };
+
+bool is_chat(const AnswerContext& context) {
+    return context.dialect == Dialect::openai_chat;
+}
+
+json object_of(const AnswerContext& context, Shape shape) {
+    const char* const chat = shape == Shape::whole ? "chat.completion" : "chat.completion.chunk";
+    return {{"id", context.id},
+            {"object", is_chat(context) ? chat : "text_completion"},
+            {"created", context.created_s},
+            {"model", context.model_name},
+            {"choices", json::array()}};
+}
+
+json logprobs(const AnswerContext& context, const Completion& completion) {
+    if (completion.probabilities.empty()) {
+        return nullptr;
+    }
+    return {{"content", probabilities(context.model, completion, context.request.options.probabilities)}};
+}
+
+json chunk_of(const AnswerContext& context, json choice) {
+    json object = object_of(context, Shape::chunk);
+    object["choices"].push_back(std::move(choice));
+    return object;
+}
+
+json unfinished_chunk(const AnswerContext& context, int32_t index, const char* key, json value) {
+    return chunk_of(
+        context,
+        {{"index", index}, {key, std::move(value)}, {"logprobs", nullptr}, {"finish_reason", nullptr}});
+}
+
+void add_costs(json& object, const Generated& generated) {
+    object["timings"] = timings(generated.completions.front(), generated.update);
+    object["reuse"] = reuse(generated.update);
+}
+
+} // namespace
+
+json openai_answer(const AnswerContext& context, const Generated& generated) {
+    json object = object_of(context, Shape::whole);
+    for (const Completion& completion : generated.completions) {
+        json choice = {{"index", object["choices"].size()},
+                       {"logprobs", logprobs(context, completion)},
+                       {"finish_reason", openai_finish_reason(completion.finish)}};
+        if (is_chat(context)) {
+            choice["message"] = {{"role", "assistant"}, {"content", completion.text}};
+        } else {
+            choice["text"] = completion.text;
+        }
+        object["choices"].push_back(std::move(choice));
+    }
+    object["usage"] = usage(generated);
+    add_costs(object, generated);
+    return object;
+}
+
+std::vector<json> openai_first_chunks(const AnswerContext& context) {
+    std::vector<json> chunks;
+    for (int32_t i = 0; is_chat(context) && i < context.request.n_completions; ++i) {
+        chunks.push_back(unfinished_chunk(context, i, "delta", {{"role", "assistant"}, {"content", ""}}));
+    }
+    return chunks;
+}
+
+json openai_text_chunk(const AnswerContext& context, int32_t index, std::string_view text) {
+    return is_chat(context) ? unfinished_chunk(context, index, "delta", {{"content", text}})
+                            : unfinished_chunk(context, index, "text", text);
+}
+
+std::vector<json> openai_last_chunks(const AnswerContext& context, const Generated& generated) {
+    std::vector<json> chunks;
+    for (const Completion& completion : generated.completions) {
+        json choice = {{"index", chunks.size()},
+                       {"logprobs", logprobs(context, completion)},
+                       {"finish_reason", openai_finish_reason(completion.finish)}};
+        choice[is_chat(context) ? "delta" : "text"] = is_chat(context) ? json::object() : json("");
+        chunks.push_back(chunk_of(context, std::move(choice)));
+    }
+    // Who asks for it gets it as OpenAI sends it; text completions had it at the end always.
+    if (context.request.stream_usage) {
+        chunks.push_back(object_of(context, Shape::chunk));
+        chunks.back()["usage"] = usage(generated);
+    } else if (!is_chat(context)) {
+        chunks.back()["usage"] = usage(generated);
+    }
+    add_costs(chunks.back(), generated);
+    return chunks;
+}
+
+} // namespace pie

@@ -1,0 +1,187 @@
+// Prompts in several forms, several completions in one stream, and limits of time, over a loopback
+// connection.
+
+#include "server/test_server.h"
+
+#include <map>
+
+namespace pie {
+namespace {
+
+using nlohmann::json;
+using test::TestServer;
+
+const std::string prefix = "import sys\n\ndef total(items):\n    result = 0\n    for item in ";
+const std::string suffix = "\n    return result\n";
+
+json greedy(json fields) {
+    fields["temperature"] = 0;
+    fields["n_predict"] = 12;
+    return fields;
+}
+
+std::string filled_in_by_library(const TestServer& server) {
+    Session session = server.model->open();
+    REQUIRE(session.set_text(prefix + suffix, ByteOffset(prefix.size())));
+    return session.complete({.n_predict = 12}).value().text;
+}
+
+std::string continued_by_library(const TestServer& server, const std::string& prompt) {
+    Session session = server.model->open();
+    REQUIRE(session.set_tokens(server.model->tokenize(prompt, Model::Markup::control_tokens).value()));
+    return session.complete({.n_predict = 12}).value().text;
+}
+
+std::string many_lines() {
+    std::string text;
+    for (int i = 0; i < 100; ++i) {
+        text += "total += item" + std::to_string(i) + "\n";
+    }
+    return text;
+}
+
+// One that takes its time for the first prompt.
+struct SlowServer : TestServer {
+    SlowServer() : TestServer({}, {.n_ctx = 2048}, deep_model()) {}
+
+    static testing::TinyModel deep_model() {
+        testing::TinyModel model = test::repository_model();
+        model.n_layer = 12;
+        return model;
+    }
+};
+
+} // namespace
+
+TEST_CASE("a prompt with the markers in its text is filled in like any other") {
+    const TestServer server;
+    const std::string marked = "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>";
+    const std::string expected = filled_in_by_library(server);
+    for (const char* path : {"/completion", "/v1/completions"}) {
+        const json answer = server.ask(path, greedy({{"prompt", marked}}));
+        CHECK((answer.contains("content") ? answer["content"] : answer["choices"][0]["text"]) == expected);
+    }
+    // The same session as /infill's, to the token.
+    const json infill = server.ask("/infill", greedy({{"input_prefix", prefix}, {"input_suffix", suffix}}));
+    CHECK(infill["reuse"]["tokens_encoded"] == 0);
+    // A file longer than the context is cut, where a prompt as it is would be refused.
+    std::string before;
+    for (int i = 0; i < 20; ++i) {
+        before += many_lines();
+    }
+    const json cut =
+        server.ask("/completion",
+                   greedy({{"prompt", "<fim_prefix>" + before + "<fim_suffix>" + suffix + "<fim_middle>"}}));
+    CHECK(cut["reuse"]["tokens_context"].get<int>() <= 1024);
+}
+
+TEST_CASE("a prompt with other markers, or none that fit, stays as it is") {
+    const TestServer server;
+    for (const std::string& prompt :
+         {"<|endoftext|><fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>",
+          "<fim_prefix>" + prefix + "<|endoftext|><fim_suffix>" + suffix + "<fim_middle>",
+          "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_suffix>x<fim_middle>",
+          "<fim_suffix>" + suffix + "<fim_prefix>" + prefix + "<fim_middle>",
+          "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>    for",
+          "<fim_prefix>" + prefix + "<fim_middle>", std::string("<fim_prefix><fim_middle>")}) {
+        CAPTURE(prompt);
+        CHECK(server.ask("/completion", greedy({{"prompt", prompt}, {"cache_prompt", false}}))["content"] ==
+              continued_by_library(server, prompt));
+    }
+}
+
+TEST_CASE("several completions in one stream, each with its index") {
+    const TestServer server;
+    json body = {{"input_prefix", prefix}, {"input_suffix", suffix},
+                 {"temperature", 5},       {"seed", 7},
+                 {"n_predict", 12},        {"n_cmpl", 3}};
+    const json whole = server.ask("/infill", body);
+    body["stream"] = true;
+    std::map<int, std::string> texts;
+    std::map<int, json> ends;
+    for (const std::string& text : server.events("/infill", body)) {
+        const json event = json::parse(text);
+        texts[event["index"].get<int>()] += event["content"].get<std::string>();
+        if (event["stop"] == true) {
+            ends[event["index"].get<int>()] = event;
+        }
+    }
+    REQUIRE(ends.size() == 3);
+    for (int i = 0; i < 3; ++i) {
+        const json& expected = whole[static_cast<size_t>(i)];
+        CHECK(texts[i] == expected["content"]);
+        CHECK(ends[i]["tokens_predicted"] == expected["tokens_predicted"]);
+        CHECK(ends[i]["stop_type"] == expected["stop_type"]);
+    }
+    CHECK(texts[0] != texts[1]);
+
+    body = {{"prompt", prefix}, {"suffix", suffix},
+            {"temperature", 5}, {"seed", 7},
+            {"max_tokens", 12}, {"n", 3},
+            {"stream", true},   {"stream_options", {{"include_usage", true}}}};
+    auto events = server.events("/v1/completions", body);
+    REQUIRE(events.size() > 4);
+    CHECK(events.back() == "[DONE]");
+    CHECK(json::parse(events[events.size() - 2])["choices"] == json::array());
+    CHECK(json::parse(events[events.size() - 2])["usage"]["completion_tokens"].get<int>() > 0);
+    std::map<int, std::string> openai_texts;
+    std::map<int, int> n_ends;
+    for (size_t i = 0; i + 2 < events.size(); ++i) {
+        const json choice = json::parse(events[i])["choices"][0];
+        openai_texts[choice["index"].get<int>()] += choice["text"].get<std::string>();
+        n_ends[choice["index"].get<int>()] += choice["finish_reason"].is_null() ? 0 : 1;
+    }
+    CHECK(openai_texts == texts);
+    CHECK(n_ends == std::map<int, int>{{0, 1}, {1, 1}, {2, 1}});
+}
+
+TEST_CASE("a prompt that takes longer than its client waits is answered with nothing, and is ready later") {
+    const SlowServer server;
+    json body = greedy({{"input_prefix", many_lines()}, {"input_suffix", suffix}, {"t_max_prompt_ms", 1}});
+    const json none = server.ask("/infill", body);
+    CHECK(none["content"] == "");
+    CHECK(none["stop_type"] == "limit");
+    CHECK(none["tokens_predicted"] == 0);
+    CHECK(none["generation_settings"]["t_max_prompt_ms"] == 1);
+    CHECK(TestServer::eventually([&] {
+        const json slots = json::parse(server.get("/slots").body);
+        return slots[0]["tokens_cached"].get<int>() > 500;
+    }));
+    body["t_max_prompt_ms"] = 100'000;
+    const json later = server.ask("/infill", body);
+    CHECK(later["reuse"]["tokens_encoded"] == 0);
+    CHECK(later["id_slot"] == none["id_slot"]);
+    body.erase("t_max_prompt_ms");
+    body["cache_prompt"] = false;
+    CHECK(server.ask("/infill", body)["content"] == later["content"]);
+    // All completions of an answer, and a stream, end so.
+    body = {{"input_prefix", "x = 1\n" + many_lines() + many_lines()},
+            {"input_suffix", ""},
+            {"t_max_prompt_ms", 1},
+            {"n_cmpl", 2}};
+    const json several = server.ask("/infill", body);
+    REQUIRE(several.size() == 2);
+    CHECK(several[1]["content"] == "");
+    const auto events =
+        server.events("/v1/completions",
+                      json{{"prompt", many_lines() + "y = 2\n"}, {"t_max_prompt_ms", 1}, {"stream", true}});
+    REQUIRE(events.size() == 2);
+    CHECK(json::parse(events[0])["choices"][0]["finish_reason"] == "length");
+}
+
+TEST_CASE("who types on does not throw away what is being encoded") {
+    const SlowServer server;
+    json body = greedy({{"input_prefix", many_lines()}, {"input_suffix", suffix}, {"t_max_prompt_ms", 1}});
+    for (const char* typed : {"f", "fo", "for"}) {
+        body["prompt"] = typed;
+        CHECK(server.ask("/infill", body)["content"].is_string());
+    }
+    body["t_max_prompt_ms"] = 100'000;
+    body["prompt"] = "for i";
+    const json answer = server.ask("/infill", body);
+    CHECK(answer["reuse"]["tokens_encoded"].get<int>() < 20);
+    CHECK(answer["reuse"]["tokens_kept"].get<int>() > 500);
+    CHECK(answer["tokens_predicted"].get<int>() > 0);
+}
+
+} // namespace pie
