@@ -2,7 +2,7 @@
 #: make run        set up, build, and watch a model complete a file that is being edited
 #: make test       set up, build, and run the tests
 #: make build      set up, and build everything
-#: make bench      build llama.cpp's own benchmark beside ours, and compare
+#: make bench      build llama.cpp's benchmark and server, and measure beside them (20 minutes)
 #: make setup      system packages and llama.cpp's sources only
 #: make test-asan  the unit and property tests under AddressSanitizer and UBSan
 #: make fuzz       fuzz what reads requests, FUZZ_SECONDS (30) for each target
@@ -54,7 +54,8 @@ fuzz:
 
 bench: build
 	@$(call pull,$(MODEL))
-	@peers=$$(scripts/build_peers.sh) && $(PIE) bench --against "$$peers/llama-bench"
+	@peers=$$(scripts/build_peers.sh) && $(PIE) bench --against "$$peers/llama-bench" "$$peers/llama-server" \
+	    --out build/bench
 
 lint: build
 	@scripts/install_packages.sh lint

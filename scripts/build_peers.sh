@@ -9,9 +9,9 @@ sources=${PIE_LLAMA_DIR:-$pinned_place/vendor/llama.cpp}
 
 # ggml is compiled for this machine's processor, so the key holds its features.
 features=$(grep -m1 -E '^(flags|Features)' /proc/cpuinfo || true)
-key=$(echo "$sources;$("${CXX:-c++}" --version);$features" | sha256sum | cut -c1-12)
+programs=(llama-bench llama-quantize llama-server)
+key=$(echo "$sources;${programs[*]};$("${CXX:-c++}" --version);$features" | sha256sum | cut -c1-12)
 place=$cache/peers/$version-$key
-programs=(llama-bench llama-quantize)
 
 mkdir -p "$place"
 exec 9>"$place/lock"
@@ -20,8 +20,8 @@ if [[ ! -e $place/built ]]; then
     {
         echo "Building ${programs[*]} into $place (once, some minutes)"
         cmake -S "$sources" -B "$place/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
-            -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_SERVER=OFF -DLLAMA_BUILD_APP=OFF \
-            -DLLAMA_ALL_WARNINGS=OFF -DGGML_ALL_WARNINGS=OFF
+            -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
+            -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_ALL_WARNINGS=OFF -DGGML_ALL_WARNINGS=OFF
         cmake --build "$place/build" --parallel "$(nproc)" --target "${programs[@]}"
         for program in "${programs[@]}"; do
             mv "$place/build/bin/$program" "$place/$program"

@@ -1,5 +1,7 @@
 #include "bench/engine_bench.h"
 
+#include "bench/plain_batch.h"
+
 #include <fmt/format.h>
 #include <llama-cpp.h>
 
@@ -85,25 +87,6 @@ Result<Throughput> EngineBench::throughput(int32_t depth) {
                       .decode_tokens_per_s = 1000.0 * n_decode * n_repetitions / decode_ms};
 }
 
-Result<double> EngineBench::batch_milliseconds(int32_t n_tokens) {
-    const int32_t depth = sequence_.n_tokens();
-    std::vector<Position> positions;
-    std::vector<CellIndex> cells;
-    for (int32_t i = 0; i < n_tokens; ++i) {
-        positions.emplace_back(depth + i);
-        cells.push_back(cache_->cells().append(tokens_[static_cast<size_t>(i)]));
-    }
-    const int32_t last = n_tokens - 1;
-    const auto start = Clock::now();
-    auto logits = engine_->compute(
-        *cache_,
-        {.tokens = tokens(n_tokens), .positions = positions, .cells = cells, .outputs = std::span(&last, 1)});
-    const double milliseconds = milliseconds_since(start);
-    cache_->cells().truncate(depth);
-    PIE_TRY(logits);
-    return milliseconds;
-}
-
 Result<EditTiming> EngineBench::edit(int32_t depth, int32_t n_inserted, int32_t repetitions) {
     const ReuseOptions undo{.method = ReuseMethod::pie, .seam = 0};
     const std::span<const TokenId> base = tokens(depth);
@@ -119,7 +102,8 @@ Result<EditTiming> EngineBench::edit(int32_t depth, int32_t n_inserted, int32_t 
         timing.rows_rotated = report.tokens_moved;
         timing.edit_ms.push_back(report.milliseconds);
         PIE_TRY(sequence_.update(base, undo));
-        PIE_ASSIGN(const double batch, batch_milliseconds(timing.tokens_encoded));
+        PIE_ASSIGN(const double batch,
+                   plain_batch_milliseconds(*engine_, *cache_, tokens(timing.tokens_encoded)));
         timing.batch_ms.push_back(batch);
     }
     return timing;

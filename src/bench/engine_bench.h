@@ -59,7 +59,6 @@ class EngineBench {
   private:
     EngineBench(std::unique_ptr<LoadedModel> model, std::unique_ptr<KvCache> cache,
                 std::unique_ptr<Engine> engine);
-    Result<double> batch_milliseconds(int32_t n_tokens);
     // The first tokens of a fixed random sequence.
     std::span<const TokenId> tokens(int32_t n) const {
         return std::span(tokens_).first(static_cast<size_t>(n));

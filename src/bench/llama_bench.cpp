@@ -1,27 +1,13 @@
 #include "bench/llama_bench.h"
 
-#include <fmt/format.h>
+#include "bench/program_output.h"
+
 #include <nlohmann/json.hpp>
 
-#include <array>
-#include <cstdio>
-#include <memory>
 #include <string>
+#include <vector>
 
 namespace pie {
-namespace {
-
-// For a POSIX shell.
-std::string quoted(const std::string& argument) {
-    std::string result = "'";
-    for (const char c : argument) {
-        result += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    }
-    return result + "'";
-}
-
-} // namespace
-
 Result<Throughput> parse_llama_bench(std::string_view json) {
     const nlohmann::json tests = nlohmann::json::parse(json, nullptr, false);
     Throughput throughput;
@@ -40,27 +26,15 @@ Result<Throughput> parse_llama_bench(std::string_view json) {
 
 Result<Throughput> run_llama_bench(const std::filesystem::path& program, const std::filesystem::path& model,
                                    int32_t n_threads, int32_t depth) {
-    if (!std::filesystem::exists(program)) {
-        return fail(ErrorCode::not_found,
-                    fmt::format("there is no {}; 'make bench' builds llama-bench first", program.string()));
-    }
-    const std::string command =
-        fmt::format("{} -m {} -p {} -n {} -d {} -t {} -r {} -fa 1 -o json", quoted(program.string()),
-                    quoted(model.string()), EngineBench::n_prefill, EngineBench::n_decode, depth, n_threads,
-                    EngineBench::n_repetitions);
-    const auto close = [](FILE* pipe) { return pclose(pipe); };
-    std::unique_ptr<FILE, decltype(close)> pipe(popen(command.c_str(), "r"), close);
-    if (pipe == nullptr) {
-        return fail(ErrorCode::internal, fmt::format("{} cannot be started", program.string()));
-    }
-    std::string output;
-    std::array<char, 4096> buffer;
-    for (size_t n = 0; (n = std::fread(buffer.data(), 1, buffer.size(), pipe.get())) > 0;) {
-        output.append(buffer.data(), n);
-    }
-    if (const int status = pclose(pipe.release()); status != 0) {
-        return fail(ErrorCode::internal, fmt::format("llama-bench ended with status {}", status));
-    }
+    const std::vector<std::string> arguments = {"-m",  model.string(),
+                                                "-p",  std::to_string(EngineBench::n_prefill),
+                                                "-n",  std::to_string(EngineBench::n_decode),
+                                                "-d",  std::to_string(depth),
+                                                "-t",  std::to_string(n_threads),
+                                                "-r",  std::to_string(EngineBench::n_repetitions),
+                                                "-fa", "1",
+                                                "-o",  "json"};
+    PIE_ASSIGN(const std::string output, output_of(program, arguments));
     return parse_llama_bench(output);
 }
 

@@ -1,19 +1,16 @@
-// pie bench --against LLAMA_BENCH: the engine's times beside llama-bench's and beside the least that an edit
-// can cost.
+// pie bench --against llama-bench llama-server: the engine's times beside llama.cpp's, and beside the least
+// that an edit can cost.
 
-#include "base/interrupt.h"
-#include "base/units.h"
-#include "bench/engine_bench.h"
-#include "bench/llama_bench.h"
 #include "cli/command.h"
-#include "cli/terminal.h"
+#include "cli/serving_bench.h"
+#include "cli/throughput_bench.h"
 #include "model/catalogue.h"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cstdio>
+#include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,147 +18,119 @@
 namespace pie {
 namespace {
 
-constexpr int32_t depths[] = {0, 4096};
-constexpr int32_t edit_sizes[] = {1, 4, 16, 64};
-constexpr int32_t edit_repetitions = 9;
-
 struct BenchArguments {
     std::vector<std::string> models = {catalogue().default_model};
-    std::string peer;
+    std::vector<std::string> peers;
     int32_t n_threads = 0;
-    int32_t rounds = 3;
     bool json = false;
+    ThroughputArguments throughput;
+    ServingArguments serving;
 };
 
-// Medians over the rounds, of each figure and of the ratio within a round.
-struct DepthResult {
-    int32_t depth = 0;
-    Throughput ours;
-    Throughput peer;
-    double prefill_ratio = 0;
-    double decode_ratio = 0;
-};
+const std::map<std::string, int32_t> token_units = {{"k", 1024}};
 
-struct ModelResult {
-    std::string model;
-    int32_t n_threads = 0;
-    std::vector<DepthResult> depths;
-    std::vector<EditTiming> edits; // at the largest depth
-    MemoryUse memory;
-};
-
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    return values[values.size() / 2];
+ResultFormat format_of(bool json) {
+    return json ? ResultFormat::json_lines : ResultFormat::tables;
 }
 
-void say(const std::string& line) {
-    fmt::print(stderr, "{}\n", coloured(Stream::err, Colour::dim, line));
-}
-
-Result<DepthResult> measure_depth(EngineBench& bench, const BenchArguments& arguments,
-                                  const std::filesystem::path& model, int32_t depth) {
-    std::vector<double> prefill, decode, peer_prefill, peer_decode, prefill_ratio, decode_ratio;
-    for (int32_t round = 0; round < arguments.rounds; ++round) {
-        if (interrupted()) {
-            return fail_interrupted("nothing was kept");
-        }
-        say(fmt::format("throughput at depth {}, round {} of {}", depth, round + 1, arguments.rounds));
-        PIE_ASSIGN(const Throughput ours, bench.throughput(depth));
-        PIE_ASSIGN(const Throughput peer, run_llama_bench(arguments.peer, model, bench.n_threads(), depth));
-        prefill.push_back(ours.prefill_tokens_per_s);
-        decode.push_back(ours.decode_tokens_per_s);
-        peer_prefill.push_back(peer.prefill_tokens_per_s);
-        peer_decode.push_back(peer.decode_tokens_per_s);
-        prefill_ratio.push_back(ours.prefill_tokens_per_s / peer.prefill_tokens_per_s);
-        decode_ratio.push_back(ours.decode_tokens_per_s / peer.decode_tokens_per_s);
-    }
-    return DepthResult{depth,
-                       {median(prefill), median(decode)},
-                       {median(peer_prefill), median(peer_decode)},
-                       median(prefill_ratio),
-                       median(decode_ratio)};
-}
-
-Result<ModelResult> measure_model(const BenchArguments& arguments, const std::string& name) {
-    PIE_ASSIGN(const std::filesystem::path path, find_model(name, ""));
-    const int32_t depth_max = *std::ranges::max_element(depths);
-    PIE_ASSIGN(const auto bench, EngineBench::create(path, arguments.n_threads, depth_max));
-    ModelResult result{
-        .model = name, .n_threads = bench->n_threads(), .depths = {}, .edits = {}, .memory = {}};
-    PIE_ASSIGN(result.memory, bench->memory());
-    for (const int32_t depth : depths) {
-        PIE_ASSIGN(const DepthResult measured, measure_depth(*bench, arguments, path, depth));
-        result.depths.push_back(measured);
-    }
-    for (const int32_t n_inserted : edit_sizes) {
-        if (interrupted()) {
-            return fail_interrupted("nothing was kept");
-        }
-        say(fmt::format("{} tokens inserted at a quarter of {}", n_inserted, depth_max));
-        PIE_ASSIGN(EditTiming timing, bench->edit(depth_max, n_inserted, edit_repetitions));
-        result.edits.push_back(std::move(timing));
-    }
-    return result;
-}
-
-void print_text(const ModelResult& result) {
-    fmt::print("{}, {} threads\n\n", coloured(Stream::out, Colour::bold, result.model), result.n_threads);
-    fmt::print("{:<28} {:>10} {:>12} {:>7}\n", "tokens per second", "pie", "llama-bench", "ratio");
-    for (const DepthResult& d : result.depths) {
-        fmt::print("{:<28} {:>10.1f} {:>12.1f} {:>7.3f}\n", fmt::format("prefill at depth {}", d.depth),
-                   d.ours.prefill_tokens_per_s, d.peer.prefill_tokens_per_s, d.prefill_ratio);
-        fmt::print("{:<28} {:>10.1f} {:>12.1f} {:>7.3f}\n", fmt::format("decode at depth {}", d.depth),
-                   d.ours.decode_tokens_per_s, d.peer.decode_tokens_per_s, d.decode_ratio);
-    }
-    fmt::print("\n{:<28} {:>10} {:>12} {:>7}\n", "edit to first token, ms", "edit", "plain batch", "ratio");
-    for (const EditTiming& e : result.edits) {
-        fmt::print("{:<28} {:>10.1f} {:>12.1f} {:>7.3f}\n",
-                   fmt::format("insert {} ({} encoded)", e.tokens_inserted, e.tokens_encoded),
-                   median(e.edit_ms), median(e.batch_ms), median(e.edit_ms) / median(e.batch_ms));
-    }
-    fmt::print("\nmemory beyond the weights: {}, libllama's context {}\n\n",
-               format_bytes(result.memory.ours_bytes), format_bytes(result.memory.libllama_bytes));
-}
-
-nlohmann::json as_json(const ModelResult& result) {
-    nlohmann::json depths_json = nlohmann::json::array();
-    for (const DepthResult& d : result.depths) {
-        depths_json.push_back({{"depth", d.depth},
-                               {"prefill_tokens_per_s", d.ours.prefill_tokens_per_s},
-                               {"decode_tokens_per_s", d.ours.decode_tokens_per_s},
-                               {"llama_bench_prefill_tokens_per_s", d.peer.prefill_tokens_per_s},
-                               {"llama_bench_decode_tokens_per_s", d.peer.decode_tokens_per_s},
-                               {"prefill_ratio", d.prefill_ratio},
-                               {"decode_ratio", d.decode_ratio}});
-    }
-    nlohmann::json edits = nlohmann::json::array();
-    for (const EditTiming& e : result.edits) {
-        edits.push_back({{"tokens_inserted", e.tokens_inserted},
-                         {"tokens_encoded", e.tokens_encoded},
-                         {"rows_rotated", e.rows_rotated},
-                         {"edit_ms", e.edit_ms},
-                         {"batch_ms", e.batch_ms}});
-    }
-    return {{"model", result.model},
-            {"threads", result.n_threads},
-            {"throughput", depths_json},
-            {"edits", edits},
-            {"memory_bytes", result.memory.ours_bytes},
-            {"libllama_memory_bytes", result.memory.libllama_bytes}};
-}
-
-Result<void> run_bench(const BenchArguments& arguments) {
-    for (const std::string& model : arguments.models) {
-        PIE_ASSIGN(const ModelResult result, measure_model(arguments, model));
-        if (arguments.json) {
-            fmt::print("{}\n", as_json(result).dump());
+// Tells the programs apart by their names, as they may lie anywhere.
+Result<void> take_peers(BenchArguments& arguments) {
+    for (const std::string& peer : arguments.peers) {
+        const std::string name = std::filesystem::path(peer).filename().string();
+        if (name.starts_with("llama-bench")) {
+            arguments.throughput.llama_bench = peer;
+        } else if (name.starts_with("llama-server")) {
+            arguments.serving.llama_server = peer;
         } else {
-            print_text(result);
+            return fail(
+                ErrorCode::invalid_argument,
+                fmt::format("{} is neither a llama-bench nor a llama-server by its name; 'make bench' "
+                            "builds both",
+                            peer));
         }
-        std::fflush(stdout);
     }
     return {};
+}
+
+Result<void> run_bench(BenchArguments arguments) {
+    PIE_TRY(take_peers(arguments));
+    arguments.throughput.n_threads = arguments.serving.n_threads = arguments.n_threads;
+    arguments.throughput.json = arguments.json;
+    arguments.serving.format = format_of(arguments.json);
+    for (const std::string& model : arguments.models) {
+        if (!arguments.throughput.llama_bench.empty()) {
+            PIE_TRY(run_throughput_bench(arguments.throughput, model));
+        }
+        if (!arguments.serving.llama_server.empty()) {
+            PIE_TRY(run_serving_bench(arguments.serving, model));
+        }
+    }
+    return {};
+}
+
+void add_serving_flags(CLI::App& command, ServingArguments& arguments) {
+    command
+        .add_option("--workloads", arguments.workloads,
+                    "What both servers go through: 'standard', 'all', or names")
+        ->capture_default_str();
+    command.add_option("--contexts", arguments.contexts, "Tokens of the document that is edited: 1k,4k")
+        ->delimiter(',')
+        ->transform(CLI::AsNumberWithUnit(token_units))
+        ->check(CLI::Range(64, 1 << 20))
+        ->default_str("4k");
+    command
+        .add_option("--steps", arguments.n_steps, "Requests of each workload; the default is its own number")
+        ->check(CLI::Range(1, 100'000));
+    command
+        .add_option("--check-every", arguments.check_every,
+                    "Steps from one comparison with full recompute to the next; 0: none")
+        ->capture_default_str();
+    command.add_option("--seed", arguments.seed, "Decides the order of the source files")
+        ->capture_default_str();
+    command.add_option("--source", arguments.sources, "A folder of source files, to make documents of")
+        ->capture_default_str();
+    command.add_option("--out", arguments.out,
+                       "A folder for the times of each step; what it holds is not measured again");
+}
+
+void add_report_command(CLI::App& bench, CommandRun& run) {
+    struct Arguments {
+        std::string folder;
+        bool json = false;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command = bench.add_subcommand("report", "Print the tables of a folder of results");
+    command->add_option("folder", arguments->folder, "What --out was")->required();
+    command->add_flag("--json", arguments->json, "One JSON object a workload and context");
+    command->callback([arguments, &run] {
+        run = [arguments] {
+            const auto result = print_serving_report(arguments->folder, format_of(arguments->json));
+            return result ? 0 : print_error(result.error());
+        };
+    });
+}
+
+void add_compare_command(CLI::App& bench, CommandRun& run) {
+    struct Arguments {
+        std::string before;
+        std::string after;
+        double tolerance = 0.15;
+    };
+    auto arguments = std::make_shared<Arguments>();
+    CLI::App* command =
+        bench.add_subcommand("compare", "Say which ratios of one folder fell in another; 1 where any did");
+    command->add_option("before", arguments->before, "The older results")->required();
+    command->add_option("after", arguments->after, "The newer ones")->required();
+    command->add_option("--tolerance", arguments->tolerance, "Share of a ratio that may be lost")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    command->callback([arguments, &run] {
+        run = [arguments] {
+            const auto is_fine =
+                print_serving_comparison(arguments->before, arguments->after, arguments->tolerance);
+            return is_fine ? (*is_fine ? 0 : 1) : print_error(is_fine.error());
+        };
+    });
 }
 
 } // namespace
@@ -169,17 +138,32 @@ Result<void> run_bench(const BenchArguments& arguments) {
 void add_bench_command(CLI::App& app, CommandRun& run) {
     auto arguments = std::make_shared<BenchArguments>();
     CLI::App* command =
-        app.add_subcommand("bench", "Measure the engine beside llama-bench ('make bench' builds it)");
-    command->add_option("--against", arguments->peer, "The llama-bench program")->required();
+        app.add_subcommand("bench", "Measure beside llama.cpp ('make bench' builds what it takes)");
+    command->footer(
+        "Examples:\n  pie bench --against PEERS/llama-bench PEERS/llama-server --out results\n"
+        "  pie bench --against PEERS/llama-server --workloads typing,jump --contexts 8k --steps 20\n"
+        "  pie bench report results");
+    command->add_option("--against", arguments->peers,
+                        "Programs to measure against, known by their names: llama-bench (throughput) and "
+                        "llama-server (the time from an edit to the first token)");
     command->add_option("-m,--model", arguments->models, "Models of 'pie model list', or paths to GGUF files")
         ->capture_default_str();
     command->add_option("-t,--threads", arguments->n_threads, "Threads; the default is one a physical core")
         ->check(CLI::Range(1, 1024));
-    command->add_option("--rounds", arguments->rounds, "Turns that each side takes")
+    command->add_option("--rounds", arguments->throughput.rounds, "Turns that llama-bench and we take")
         ->check(CLI::Range(1, 99))
         ->capture_default_str();
-    command->add_flag("--json", arguments->json, "One JSON object a model and line");
-    command->callback([arguments, &run] {
+    command->add_flag("--json", arguments->json, "JSON objects, one a line");
+    add_serving_flags(*command, arguments->serving);
+    add_report_command(*command, run);
+    add_compare_command(*command, run);
+    command->callback([arguments, command, &run] {
+        if (!command->get_subcommands().empty()) {
+            return;
+        }
+        if (arguments->peers.empty()) {
+            throw CLI::RequiredError("--against");
+        }
         run = [arguments] {
             const auto result = run_bench(*arguments);
             return result ? 0 : print_error(result.error());

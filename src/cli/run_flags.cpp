@@ -143,6 +143,10 @@ void add_reuse_flags(CLI::App& command, ReuseOptions& options) {
         ->capture_default_str();
 }
 
+ggml_type cache_type(const std::string& name) {
+    return cache_types.at(name);
+}
+
 std::string method_name(ReuseMethod method) {
     const auto found = std::ranges::find(methods, method, [](const auto& entry) { return entry.second; });
     return found->first;
@@ -170,8 +174,8 @@ Result<std::unique_ptr<LiveDocument>> create_session(const RunningModel& loaded,
                                                      int32_t n_predict) {
     return LiveDocument::create(*loaded.engine, {.n_ctx = flags.n_ctx,
                                                  .n_predict_max = n_predict,
-                                                 .type_k = cache_types.at(flags.type_k),
-                                                 .type_v = cache_types.at(flags.type_v),
+                                                 .type_k = cache_type(flags.type_k),
+                                                 .type_v = cache_type(flags.type_v),
                                                  .layout = {}});
 }
 

@@ -12,6 +12,8 @@
 #include <pie/model.h>
 #include <pie/result.h>
 
+#include <ggml.h>
+
 #include <memory>
 #include <string>
 
@@ -30,6 +32,9 @@ struct RunFlags {
 void add_run_flags(CLI::App& command, RunFlags& flags);
 void add_completion_flags(CLI::App& command, CompletionOptions& options);
 void add_reuse_flags(CLI::App& command, ReuseOptions& options);
+
+// Of the name that --cache-type-k or --cache-type-v took.
+ggml_type cache_type(const std::string& name);
 
 // As --method takes it.
 std::string method_name(ReuseMethod method);

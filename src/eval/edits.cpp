@@ -1,7 +1,8 @@
 #include "eval/edits.h"
 
 #include "eval/metrics.h"
-#include "eval/rows.h"
+#include "eval/middle_edits.h"
+#include "eval/source_tree.h"
 
 #include <fmt/format.h>
 
@@ -17,19 +18,8 @@ namespace {
 using Lines = std::span<const std::string>;
 
 constexpr size_t lines_edited = 5; // the paper's insertions and deletions
-constexpr size_t lines_typed_max = 5;
-constexpr size_t lines_jumped_min = 10;
-constexpr size_t lines_jumped_max = 60;
 constexpr size_t occurrences_min = 3;
 constexpr int draws_max = 50;
-
-std::string joined(Lines lines) {
-    std::string text;
-    for (const std::string& line : lines) {
-        text += line;
-    }
-    return text;
-}
 
 // The lines without those whose indices are given.
 std::string joined_without(Lines lines, std::span<const size_t> left_out) {
@@ -52,25 +42,25 @@ std::vector<size_t> indices(size_t begin, size_t count) {
     return result;
 }
 
-// Where 5 lines that are not all blank begin; empty if the draws met only blank ones.
-std::optional<size_t> draw_block(Lines lines, Random& random) {
+// Where so many lines that are not all blank begin; empty if the draws met only blank ones.
+std::optional<size_t> draw_block(Lines lines, size_t n_lines, Random& random) {
     for (int draw = 0; draw < draws_max; ++draw) {
-        const size_t begin = random.below(lines.size() - lines_edited + 1);
-        if (!std::ranges::all_of(lines.subspan(begin, lines_edited), is_blank)) {
+        const size_t begin = random.below(lines.size() - n_lines + 1);
+        if (!std::ranges::all_of(lines.subspan(begin, n_lines), is_blank)) {
             return begin;
         }
     }
     return std::nullopt;
 }
 
-// A line of any file of the language; empty if the draws met only blank ones.
+// A line of any prompt of the language; empty if the draws met only blank ones.
 std::string draw_line(const EditSite& site, Random& random) {
     for (int draw = 0; draw < draws_max; ++draw) {
-        const SourceFile& file = *site.same_language[random.below(site.same_language.size())];
-        if (file.lines.empty()) {
+        const Lines lines = site.pool[random.below(site.pool.size())];
+        if (lines.empty()) {
             continue;
         }
-        const std::string& line = file.lines[random.below(file.lines.size())];
+        const std::string& line = lines[random.below(lines.size())];
         if (!is_blank(line)) {
             return line;
         }
@@ -78,7 +68,7 @@ std::string draw_line(const EditSite& site, Random& random) {
     return {};
 }
 
-// 5 lines that belong elsewhere; empty if the files hold hardly any.
+// 5 lines that belong elsewhere; empty if the prompts hold hardly any.
 std::string draw_foreign_lines(const EditSite& site, Random& random) {
     std::string text;
     for (size_t i = 0; i < lines_edited; ++i) {
@@ -91,31 +81,35 @@ std::string draw_foreign_lines(const EditSite& site, Random& random) {
     return text;
 }
 
+template <size_t n_lines>
 std::optional<Edit> insertion(const EditSite& site, Random& random) {
-    if (site.above.size() < 2 * lines_edited) {
+    const Lines above = site.sample.above;
+    if (above.size() < 2 * n_lines) {
         return std::nullopt;
     }
-    const auto begin = draw_block(site.above, random);
+    const auto begin = draw_block(above, n_lines, random);
     if (!begin) {
         return std::nullopt;
     }
-    return Edit{joined_without(site.above, indices(*begin, lines_edited)), joined(site.above)};
+    return Edit{joined_without(above, indices(*begin, n_lines)), joined(above)};
 }
 
 std::optional<Edit> deletion(const EditSite& site, Random& random) {
-    const size_t at = random.below(site.above.size() + 1);
+    const Lines above = site.sample.above;
+    const size_t at = random.below(above.size() + 1);
     const std::string foreign = draw_foreign_lines(site, random);
     if (foreign.empty()) {
         return std::nullopt;
     }
-    return Edit{joined(site.above.first(at)) + foreign + joined(site.above.subspan(at)), joined(site.above)};
+    return Edit{joined(above.first(at)) + foreign + joined(above.subspan(at)), joined(above)};
 }
 
 std::optional<Edit> edition(const EditSite& site, Random& random) {
-    if (site.above.size() < 3 * lines_edited) {
+    const Lines above = site.sample.above;
+    if (above.size() < 3 * lines_edited) {
         return std::nullopt;
     }
-    const auto begin = draw_block(site.above, random);
+    const auto begin = draw_block(above, lines_edited, random);
     const std::string foreign = draw_foreign_lines(site, random);
     if (!begin || foreign.empty()) {
         return std::nullopt;
@@ -123,25 +117,26 @@ std::optional<Edit> edition(const EditSite& site, Random& random) {
     // At least one kept line lies between the two places.
     const size_t end = *begin + lines_edited;
     const size_t places_ahead = *begin;
-    const size_t places_behind = site.above.size() - end;
+    const size_t places_behind = above.size() - end;
     const size_t drawn = random.below(places_ahead + places_behind);
     const size_t at = drawn < places_ahead ? drawn : end + 1 + (drawn - places_ahead);
     std::string before;
-    for (size_t i = 0; i <= site.above.size(); ++i) {
+    for (size_t i = 0; i <= above.size(); ++i) {
         before += i == at ? foreign : "";
-        before += i < site.above.size() && (i < *begin || i >= end) ? site.above[i] : "";
+        before += i < above.size() && (i < *begin || i >= end) ? above[i] : "";
     }
-    return Edit{std::move(before), joined(site.above)};
+    return Edit{std::move(before), joined(above)};
 }
 
 // Lines that are not blank, most like the target first: by edit distance as a share of the longer line, so
 // that short lines have no advantage. Of equals the one that is nearer to the target comes first.
 std::vector<size_t> by_likeness(const EditSite& site) {
+    const Lines above = site.sample.above;
     std::vector<size_t> order;
-    std::vector<double> distance(site.above.size());
-    const std::string_view target = trimmed(site.target);
-    for (size_t i = site.above.size(); i-- > 0;) {
-        const std::string_view line = trimmed(site.above[i]);
+    std::vector<double> distance(above.size());
+    const std::string_view target = trimmed(site.sample.target);
+    for (size_t i = above.size(); i-- > 0;) {
+        const std::string_view line = trimmed(above[i]);
         if (!line.empty()) {
             distance[i] = static_cast<double>(edit_distance(line, target)) /
                           static_cast<double>(std::max(line.size(), target.size()));
@@ -154,22 +149,24 @@ std::vector<size_t> by_likeness(const EditSite& site) {
 
 template <size_t n_lines>
 std::optional<Edit> contextual_single(const EditSite& site, Random& /*random*/) {
+    const Lines above = site.sample.above;
     const std::vector<size_t> order = by_likeness(site);
-    if (site.above.size() < 2 * n_lines || order.empty()) {
+    if (above.size() < 2 * n_lines || order.empty()) {
         return std::nullopt;
     }
     const size_t ahead = std::min(order.front(), n_lines / 2);
-    const size_t begin = std::min(order.front() - ahead, site.above.size() - n_lines);
-    return Edit{joined_without(site.above, indices(begin, n_lines)), joined(site.above)};
+    const size_t begin = std::min(order.front() - ahead, above.size() - n_lines);
+    return Edit{joined_without(above, indices(begin, n_lines)), joined(above)};
 }
 
 template <size_t n_lines>
 std::optional<Edit> contextual_multi(const EditSite& site, Random& /*random*/) {
+    const Lines above = site.sample.above;
     const std::vector<size_t> order = by_likeness(site);
     if (order.size() < 2 * n_lines) {
         return std::nullopt;
     }
-    return Edit{joined_without(site.above, std::span(order).first(n_lines)), joined(site.above)};
+    return Edit{joined_without(above, std::span(order).first(n_lines)), joined(above)};
 }
 
 // A name that the site does not hold, as somebody would have chosen it in the language.
@@ -219,9 +216,9 @@ std::string without_quoted(std::string_view line) {
 }
 
 std::optional<Edit> rename(const EditSite& site, Random& random) {
-    const std::string after = joined(site.above);
+    const std::string after = joined(site.sample.above);
     const std::vector<std::string_view> above = identifiers(after);
-    const std::string unquoted = without_quoted(site.target);
+    const std::string unquoted = without_quoted(site.sample.target);
     std::vector<std::string_view> candidates = identifiers(unquoted);
     std::erase_if(candidates, [&above](std::string_view name) {
         return static_cast<size_t>(std::ranges::count(above, name)) < occurrences_min;
@@ -230,56 +227,57 @@ std::optional<Edit> rename(const EditSite& site, Random& random) {
         return std::nullopt;
     }
     const std::string_view name = candidates[random.below(candidates.size())];
-    const std::string old_name = draw_new_name(site, after + std::string(site.target), random);
+    const std::string old_name = draw_new_name(site, after + std::string(site.sample.target), random);
     if (old_name.empty()) {
         return std::nullopt;
     }
     return Edit{renamed(after, name, old_name), after};
 }
 
-std::string middle_prompt(std::string_view prefix, std::string_view suffix) {
-    return fmt::format("{}{}{}{}{}", prefix_marker, prefix, suffix_marker, suffix, middle_marker);
+// As many lines in a row as asked for, of another prompt of the language; empty if the draws met none.
+std::string draw_snippet(const EditSite& site, size_t n_lines, Random& random) {
+    for (int draw = 0; draw < draws_max; ++draw) {
+        const Lines lines = site.pool[random.below(site.pool.size())];
+        if (lines.data() != site.sample.above.data() && lines.size() >= n_lines) {
+            return joined(lines.subspan(random.below(lines.size() - n_lines + 1), n_lines));
+        }
+    }
+    return {};
 }
 
-std::optional<Edit> typing(const EditSite& site, Random& random) {
-    const size_t typed = random.between(1, lines_typed_max);
-    if (site.above.size() <= typed || std::ranges::all_of(site.above.last(typed), is_blank)) {
+std::optional<Edit> ring(const EditSite& site, Random& random) {
+    const std::vector<LineRange>& snippets = site.sample.context;
+    if (snippets.empty()) {
         return std::nullopt;
     }
-    const std::string suffix = joined(site.below);
-    return Edit{middle_prompt(joined(site.above.first(site.above.size() - typed)), suffix),
-                middle_prompt(joined(site.above), suffix)};
-}
-
-std::optional<Edit> jump(const EditSite& site, Random& random) {
-    const size_t distance = random.between(lines_jumped_min, lines_jumped_max);
-    const bool can_come_from_above = distance < site.above.size();
-    const bool can_come_from_below = distance < site.below.size();
-    if (!can_come_from_above && !can_come_from_below) {
+    const Lines above = site.sample.above;
+    const LineRange newest = snippets.back();
+    const std::string oldest = draw_snippet(site, newest.end - newest.begin, random);
+    if (oldest.empty()) {
         return std::nullopt;
     }
-    const bool drawn_above = random.below(2) == 0;
-    const bool from_above = can_come_from_above && (drawn_above || !can_come_from_below);
-    const std::string above = joined(site.above);
-    const std::string below = joined(site.below);
-    const std::string passed =
-        from_above ? joined(site.above.last(distance)) : joined(site.below.first(distance));
-    const std::string text = above + below;
-    const size_t cursor = from_above ? above.size() - passed.size() : above.size() + passed.size();
-    return Edit{middle_prompt(text.substr(0, cursor), text.substr(cursor)), middle_prompt(above, below)};
+    const size_t first = snippets.front().begin;
+    return Edit{joined(above.first(first)) + oldest + joined(above.subspan(first, newest.begin - first)) +
+                    joined(above.subspan(newest.end)),
+                joined(above)};
 }
 
-constexpr std::array<EditKind, 10> kinds = {{
-    {"insertion", PromptShape::left_to_right, insertion},
-    {"deletion", PromptShape::left_to_right, deletion},
-    {"edition", PromptShape::left_to_right, edition},
-    {"contextual-single-5", PromptShape::left_to_right, contextual_single<5>},
-    {"contextual-single-15", PromptShape::left_to_right, contextual_single<15>},
-    {"contextual-multi-5", PromptShape::left_to_right, contextual_multi<5>},
-    {"contextual-multi-15", PromptShape::left_to_right, contextual_multi<15>},
-    {"rename", PromptShape::left_to_right, rename},
-    {"typing", PromptShape::fill_in_the_middle, typing},
-    {"jump", PromptShape::fill_in_the_middle, jump},
+constexpr std::array<EditKind, 15> kinds = {{
+    {"insertion", insertion<5>},
+    {"deletion", deletion},
+    {"edition", edition},
+    {"contextual-single-5", contextual_single<5>},
+    {"contextual-single-15", contextual_single<15>},
+    {"contextual-multi-5", contextual_multi<5>},
+    {"contextual-multi-15", contextual_multi<15>},
+    {"insertion-3", insertion<3>},
+    {"rename", rename},
+    {"ring", ring},
+    {"typing", type_lines},
+    {"keystrokes-20", type_keys<20>},
+    {"keystrokes-60", type_keys<60>},
+    {"keystrokes-120", type_keys<120>},
+    {"jump", jump_cursor},
 }};
 
 } // namespace

@@ -2,6 +2,7 @@
 
 #include "eval/edits.h"
 #include "eval/metrics.h"
+#include "eval/source_tree.h"
 
 #include <doctest/doctest.h>
 
@@ -18,17 +19,20 @@ using Lines = std::vector<std::string>;
 
 // A file of random assignments, some lines blank, and a place in it.
 struct MadeSite {
-    SourceFile file{"made.py", language_of("made.py"), {}};
-    SourceFile other{"other.py", language_of("other.py"), {}};
-    std::vector<const SourceFile*> files = {&file, &other};
-    EditSite site;
+    Sample sample;
+    std::vector<std::string> other;
+    LinePool pool;
+    EditSite site{sample, pool};
 
-    explicit MadeSite(uint32_t seed) : site(made(seed)) {}
+    explicit MadeSite(uint32_t seed) {
+        make(seed);
+        pool = {sample.above, other};
+    }
     MadeSite(const MadeSite&) = delete;
     MadeSite& operator=(const MadeSite&) = delete;
 
   private:
-    EditSite made(uint32_t seed) {
+    void make(uint32_t seed) {
         std::mt19937 random(seed);
         const auto line = [&random](const std::string& prefix) {
             const auto name = [&] { return prefix + std::to_string(random() % 12); };
@@ -37,13 +41,16 @@ struct MadeSite {
                                            ", " + std::to_string(random() % 1000) + ")\n";
         };
         const size_t n_above = 40 + random() % 60;
-        for (size_t i = 0; i < n_above + 1 + random() % 80; ++i) {
-            file.lines.push_back(line("name"));
-            other.lines.push_back(line("strange"));
+        for (size_t i = 0; i < n_above; ++i) {
+            sample.above.push_back(line("name"));
+            other.push_back(line("strange"));
         }
-        file.lines[n_above] = "    name3 = call(name4, 17)\n";
-        const std::span<const std::string> lines = file.lines;
-        return {lines.first(n_above), lines[n_above], lines.subspan(n_above + 1), files};
+        for (size_t i = 0; i < 1 + random() % 80; ++i) {
+            sample.below.push_back(line("name"));
+        }
+        sample.target = "    name3 = call(name4, 17)\n";
+        sample.context = {{2, 7}, {7, 14}, {14, 18}};
+        sample.above[n_above - 4] = "größe = call(größe)\n"; // characters of several bytes, to be typed
     }
 };
 
@@ -145,18 +152,18 @@ void for_edits(std::string_view kind, const Check& check) {
 
 TEST_CASE("insertion: five consecutive lines come in") {
     for_edits("insertion", [](const EditSite& site, const Edit& edit) {
-        CHECK(edit.after == text_of(site.above));
+        CHECK(edit.after == text_of(site.sample.above));
         CHECK(is_block_inserted(lines_of(edit.before), lines_of(edit.after), 5));
     });
 }
 
-TEST_CASE("deletion: five lines of the language's files go, from one place") {
+TEST_CASE("deletion: five lines of the language's prompts go, from one place") {
     for_edits("deletion", [](const EditSite& site, const Edit& edit) {
-        CHECK(edit.after == text_of(site.above));
+        CHECK(edit.after == text_of(site.sample.above));
         CHECK(is_block_inserted(lines_of(edit.after), lines_of(edit.before), 5));
         std::multiset<std::string> known;
-        for (const SourceFile* file : site.same_language) {
-            known.insert(file->lines.begin(), file->lines.end());
+        for (const std::span<const std::string> lines : site.pool) {
+            known.insert(lines.begin(), lines.end());
         }
         CHECK(std::ranges::all_of(lines_of(edit.before),
                                   [&](const std::string& line) { return known.contains(line); }));
@@ -165,7 +172,7 @@ TEST_CASE("deletion: five lines of the language's files go, from one place") {
 
 TEST_CASE("edition: five lines go at one place and five come in at another") {
     for_edits("edition", [](const EditSite& site, const Edit& edit) {
-        CHECK(edit.after == text_of(site.above));
+        CHECK(edit.after == text_of(site.sample.above));
         const Lines before = lines_of(edit.before);
         const Lines after = lines_of(edit.after);
         bool found = false;
@@ -187,7 +194,7 @@ TEST_CASE("edition: five lines go at one place and five come in at another") {
 TEST_CASE("contextual, single: a block around the line that is most like the target comes in") {
     for (const size_t n : {5U, 15U}) {
         for_edits("contextual-single-" + std::to_string(n), [n](const EditSite& site, const Edit& edit) {
-            CHECK(edit.after == text_of(site.above));
+            CHECK(edit.after == text_of(site.sample.above));
             const Lines before = lines_of(edit.before);
             const Lines after = lines_of(edit.after);
             REQUIRE(is_block_inserted(before, after, n));
@@ -201,7 +208,7 @@ TEST_CASE("contextual, single: a block around the line that is most like the tar
 TEST_CASE("contextual, multi: the lines that are most like the target come in, wherever they stand") {
     for (const size_t n : {5U, 15U}) {
         for_edits("contextual-multi-" + std::to_string(n), [n](const EditSite& site, const Edit& edit) {
-            CHECK(edit.after == text_of(site.above));
+            CHECK(edit.after == text_of(site.sample.above));
             const Lines before = lines_of(edit.before);
             Lines after = lines_of(edit.after);
             const Lines missing = missing_lines(before, after);
@@ -215,14 +222,14 @@ TEST_CASE("contextual, multi: the lines that are most like the target come in, w
 
 TEST_CASE("rename: a name of the target gets its name everywhere above, whole words alone") {
     for_edits("rename", [](const EditSite& site, const Edit& edit) {
-        CHECK(edit.after == text_of(site.above));
+        CHECK(edit.after == text_of(site.sample.above));
         const std::vector<std::string_view> before = identifiers(edit.before);
         const std::vector<std::string_view> after = identifiers(edit.after);
         REQUIRE(before.size() == after.size());
         const size_t first = static_cast<size_t>(std::ranges::mismatch(before, after).in1 - before.begin());
         const std::string old_name(before[first]);
         const std::string name(after[first]);
-        CHECK(std::ranges::count(identifiers(site.target), name) > 0);
+        CHECK(std::ranges::count(identifiers(site.sample.target), name) > 0);
         CHECK(std::ranges::count(after, name) >= 3);
         CHECK(std::ranges::count(before, name) == 0);
         CHECK(std::ranges::count(after, old_name) == 0);
@@ -248,8 +255,8 @@ TEST_CASE("typing: whole lines come in at the cursor of a fill-in-the-middle pro
     for_edits("typing", [](const EditSite& site, const Edit& edit) {
         const Middle before = split_middle(edit.before);
         const Middle after = split_middle(edit.after);
-        CHECK(after.prefix == text_of(site.above));
-        CHECK(after.suffix == text_of(site.below));
+        CHECK(after.prefix == text_of(site.sample.above));
+        CHECK(after.suffix == text_of(site.sample.below));
         CHECK(before.suffix == after.suffix);
         REQUIRE(after.prefix.starts_with(before.prefix));
         const Lines typed = lines_of(after.prefix.substr(before.prefix.size()));
@@ -265,8 +272,8 @@ TEST_CASE("jump: the cursor moves by ten to sixty lines, and the text stays") {
     for_edits("jump", [&](const EditSite& site, const Edit& edit) {
         const Middle before = split_middle(edit.before);
         const Middle after = split_middle(edit.after);
-        CHECK(after.prefix == text_of(site.above));
-        CHECK(after.suffix == text_of(site.below));
+        CHECK(after.prefix == text_of(site.sample.above));
+        CHECK(after.suffix == text_of(site.sample.below));
         CHECK(before.prefix + before.suffix == after.prefix + after.suffix);
         const auto moved = static_cast<std::ptrdiff_t>(lines_of(after.prefix).size()) -
                            static_cast<std::ptrdiff_t>(lines_of(before.prefix).size());
@@ -279,15 +286,57 @@ TEST_CASE("jump: the cursor moves by ten to sixty lines, and the text stays") {
     CHECK(down);
 }
 
+TEST_CASE("keystrokes: the last characters come in one by one") {
+    for (const size_t n : {20U, 60U, 120U}) {
+        for_edits("keystrokes-" + std::to_string(n), [n](const EditSite& site, const Edit& edit) {
+            std::vector<std::string> prompts = {edit.before};
+            prompts.insert(prompts.end(), edit.steps.begin(), edit.steps.end());
+            prompts.push_back(edit.after);
+            size_t n_bytes = 0;
+            for (size_t i = 0; i < prompts.size(); ++i) {
+                const Middle now = split_middle(prompts[i]);
+                CHECK(now.suffix == text_of(site.sample.below));
+                if (i == 0) {
+                    continue;
+                }
+                const std::string before = split_middle(prompts[i - 1]).prefix;
+                REQUIRE(now.prefix.starts_with(before));
+                const std::string typed = now.prefix.substr(before.size());
+                n_bytes += typed.size();
+                const bool is_ascii = static_cast<unsigned char>(typed[0]) < 0x80;
+                CHECK(typed.size() == (is_ascii ? 1 : 2));
+            }
+            CHECK(split_middle(edit.after).prefix == text_of(site.sample.above));
+            CHECK(n_bytes >= n - 1); // a character that the limit would cut is there before
+            CHECK(n_bytes <= n);
+        });
+    }
+}
+
+TEST_CASE("ring: the newest snippet comes in and the oldest goes") {
+    for_edits("ring", [](const EditSite& site, const Edit& edit) {
+        CHECK(edit.after == text_of(site.sample.above));
+        const Lines before = lines_of(edit.before);
+        const Lines after = lines_of(edit.after);
+        REQUIRE(before.size() == after.size());
+        // Lines 2 to 18 are snippets of 5, 7 and 4 lines; the foreign one is as long as the newest.
+        CHECK(std::equal(after.begin(), after.begin() + 2, before.begin()));
+        CHECK(std::equal(after.begin() + 2, after.begin() + 14, before.begin() + 6));
+        CHECK(std::equal(after.begin() + 18, after.end(), before.begin() + 18));
+        const std::string oldest = text_of(std::span(before).subspan(2, 4));
+        CHECK(text_of(site.pool[1]).find(oldest) != std::string::npos);
+    });
+}
+
 TEST_CASE("sites that are too small give no edit") {
-    const SourceFile file{"a.py", language_of("a.py"), {"import os\n", "print(os.name)\n"}};
-    const std::vector<const SourceFile*> files = {&file};
-    const std::span<const std::string> lines = file.lines;
-    const EditSite site{lines.first(1), lines[1], {}, files};
+    Sample sample;
+    sample.above = {"import os\n"};
+    sample.target = "print(os.name)\n";
+    const LinePool pool = {sample.above};
     for (const EditKind& kind : edit_kinds()) {
         CAPTURE(kind.name);
         Random random(1, kind.name);
-        CHECK(kind.make(site, random).has_value() == (kind.name == "deletion"));
+        CHECK(kind.make({sample, pool}, random).has_value() == (kind.name == "deletion"));
     }
     CHECK(find_edit_kind("magic") == nullptr);
 }

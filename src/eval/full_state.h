@@ -1,7 +1,7 @@
 #pragma once
 
-// The values that a full recompute leaves in the cache, on the host and as floats: what oracles look at, to
-// say which kept tokens an edit really changed. Values only: keys differ by their rotation, too.
+// The keys and values that a full recompute leaves in the cache, on the host and as floats: what oracles look
+// at, to say which kept tokens an edit really changed, and what a method's own cache is compared with.
 //
 // Thread rule: reading and ranking are the model thread's; a FullState is immutable.
 
@@ -27,15 +27,19 @@ class FullState {
     // Of all tokens that the cache holds; the last thing done with it was a full recompute.
     static FullState read(const KvCache& cache);
 
-    int32_t n_layer() const { return static_cast<int32_t>(layers_.size()); }
+    int32_t n_layer() const { return static_cast<int32_t>(values_.size()); }
     int32_t n_tokens() const { return n_tokens_; }
     // [n_embd_kv]
+    std::span<const float> keys(int32_t layer, Position position) const;
     std::span<const float> values(int32_t layer, Position position) const;
 
   private:
     int32_t n_tokens_ = 0;
-    int32_t width_ = 0;                      // n_embd_kv
-    std::vector<std::vector<float>> layers_; // [n_layer][n_tokens * n_embd_kv]
+    int32_t width_ = 0; // n_embd_kv
+    std::span<const float> row(const std::vector<float>& layer, Position position) const;
+
+    std::vector<std::vector<float>> keys_; // [n_layer][n_tokens * n_embd_kv]
+    std::vector<std::vector<float>> values_;
 };
 
 // Positions of `full` that the runs keep, largest change first: the norm of the difference between the
@@ -44,5 +48,16 @@ class FullState {
 // comes first.
 std::vector<Position> rank_by_value_change(const KvCache& cache, std::span<const KeptRun> kept,
                                            const FullState& full, LayerRange layers);
+
+// By layer: the mean, over positions, of the cosine between what the cache holds of a token and what the full
+// recompute has.
+struct LayerCosines {
+    std::vector<double> keys;
+    std::vector<double> values;
+};
+
+// Over positions from `begin` on, of which there is at least one. The cache holds the tokens of `full`, and
+// keys that are rotated.
+LayerCosines layer_cosines(const KvCache& cache, const FullState& full, Position begin);
 
 } // namespace pie

@@ -109,4 +109,25 @@ TEST_CASE("tokens are ranked by the change of their values in the range's layers
     CHECK(rank_by_value_change(*cached, {}, state, {0, 2}).empty());
 }
 
+TEST_CASE("cosines are means over the positions from the given one on, by layer") {
+    const auto model = load_tiny_model({});
+    const auto full = cache_of(*model, 4, GGML_TYPE_F32);
+    const auto cached = cache_of(*model, 4, GGML_TYPE_F32);
+    for (int32_t layer = 0; layer < 2; ++layer) {
+        for (int32_t i = 0; i < 4; ++i) {
+            set_values(*full, layer, i, 2);
+            // Layer 0 is longer, layer 1 turned round in every second place.
+            set_values(*cached, layer, i, layer == 0 ? 3.0F : i % 2 == 0 ? -1.0F : 1.0F);
+        }
+    }
+    const FullState state = FullState::read(*full);
+    const LayerCosines all = layer_cosines(*cached, state, Position(0));
+    REQUIRE(all.values.size() == 2);
+    CHECK(all.values[0] == doctest::Approx(1));
+    CHECK(all.values[1] == doctest::Approx(0));
+    CHECK(all.keys[0] == doctest::Approx(1)); // two rows of zeros are the same
+    CHECK(layer_cosines(*cached, state, Position(3)).values[1] == doctest::Approx(1));
+    CHECK(layer_cosines(*cached, state, Position(2)).values[1] == doctest::Approx(0));
+}
+
 } // namespace pie

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <utility>
@@ -35,6 +36,14 @@ Result<UpdateReport> full(const MethodInput& input, int32_t n_batch) {
     return sum;
 }
 
+// What serving engines do: the unchanged beginning is kept, all behind the edit is encoded again.
+Result<UpdateReport> prefix(const MethodInput& input, int32_t /*number*/) {
+    const std::span<const TokenId> cached = input.sequence.tokens();
+    const auto same = std::ranges::mismatch(cached, input.after).in1 - cached.begin();
+    input.sequence.rewind(static_cast<int32_t>(std::min(same, std::ssize(input.after) - 1)), {});
+    return input.sequence.update(input.after, {.method = ReuseMethod::pie});
+}
+
 template <ReuseMethod method>
 Result<UpdateReport> update(const MethodInput& input, int32_t /*number*/) {
     return input.sequence.update(input.after, {.method = method});
@@ -42,6 +51,55 @@ Result<UpdateReport> update(const MethodInput& input, int32_t /*number*/) {
 
 Result<UpdateReport> pie_seam(const MethodInput& input, int32_t seam) {
     return input.sequence.update(input.after, {.method = ReuseMethod::pie_seam, .seam = seam, .repair = 0});
+}
+
+constexpr int32_t heal_all = 0;
+
+// The usual seam, and then the first `n_tokens` that are not exact encoded again, as happens in idle time.
+Result<UpdateReport> healed(const MethodInput& input, int32_t n_tokens) {
+    LiveSequence& sequence = input.sequence;
+    PIE_ASSIGN(UpdateReport report, sequence.update(input.after, {.repair = 0}));
+    const auto start = std::chrono::steady_clock::now();
+    for (int32_t left = n_tokens == heal_all ? sequence.n_tokens() : n_tokens; left > 0;) {
+        PIE_ASSIGN(const int32_t n_healed, sequence.heal(std::min(left, sequence.engine().n_batch())));
+        report.tokens_encoded += n_healed;
+        left = n_healed == 0 ? 0 : left - n_healed;
+    }
+    if (sequence.n_exact() < sequence.n_tokens()) {
+        // The logits are from before; the last token looks again.
+        sequence.rewind(sequence.n_tokens() - 1, {});
+        PIE_TRY(sequence.extend(input.after.last(1)));
+        ++report.tokens_encoded;
+    }
+    report.milliseconds +=
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return report;
+}
+
+// Wrong on purpose: what a harness that can see anything must see. Another row's prompt is in the cache.
+Result<UpdateReport> other_sample(const MethodInput& input, int32_t /*number*/) {
+    input.sequence.clear();
+    return input.sequence.update(input.other, {.method = ReuseMethod::full});
+}
+
+// Wrong on purpose: PIE, but keys behind the last edit are rotated by one position too many. They are moved
+// behind one more token, which then goes while they stay as they are.
+Result<UpdateReport> rotated_too_far(const MethodInput& input, int32_t /*number*/) {
+    const std::span<const TokenId> cached = input.sequence.tokens();
+    const auto n_same =
+        std::ranges::mismatch(cached.rbegin(), cached.rend(), input.after.rbegin(), input.after.rend()).in1 -
+        cached.rbegin();
+    TokenId stranger(0);
+    while (std::ranges::find(input.after, stranger) != input.after.end()) {
+        stranger = TokenId(stranger.value + 1);
+    }
+    std::vector<TokenId> too_long(input.after.begin(), input.after.end());
+    too_long.insert(too_long.end() - n_same, stranger);
+    PIE_ASSIGN(const UpdateReport moved, input.sequence.update(too_long, {.method = ReuseMethod::pie}));
+    PIE_ASSIGN(UpdateReport report, input.sequence.update(input.after, {.method = ReuseMethod::cfe}));
+    report.tokens_encoded += moved.tokens_encoded;
+    report.milliseconds += moved.milliseconds;
+    return report;
 }
 
 // The usual seam, and as many tokens as `budget` where the policy says.
@@ -89,23 +147,29 @@ struct MethodFamily {
     std::string_view name;
     std::optional<NumberRange> number; // empty: the name takes none
     MethodNeed need;
+    DependsOn depends_on;
     Result<UpdateReport> (*apply)(const MethodInput& input, int32_t number);
 };
 
 const std::vector<MethodFamily>& families() {
     using enum MethodNeed;
+    using enum DependsOn;
     constexpr NumberRange budget = {.least = 1, .usual = 64};
     const NumberRange seam = {.least = 0, .usual = ReuseOptions().seam};
     static const std::vector<MethodFamily> all = {
-        {"full", NumberRange{.least = 1, .usual = engine_batch}, nothing, full},
-        {"reuse", std::nullopt, nothing, update<ReuseMethod::reuse>},
-        {"cfe", std::nullopt, nothing, update<ReuseMethod::cfe>},
-        {"pie", std::nullopt, nothing, update<ReuseMethod::pie>},
-        {"pie+seam", seam, nothing, pie_seam},
-        {"pie+attention", budget, completion, by_attention},
-        {"pie+occurrences", budget, nothing, by_occurrences},
-        {"pie+shallow", budget, full_state, shallow},
-        {"pie+oracle", budget, full_state, oracle},
+        {"full", NumberRange{.least = 1, .usual = engine_batch}, nothing, edited_prompt, full},
+        {"prefix", std::nullopt, nothing, last_edit, prefix},
+        {"reuse", std::nullopt, nothing, history, update<ReuseMethod::reuse>},
+        {"cfe", std::nullopt, nothing, history, update<ReuseMethod::cfe>},
+        {"pie", std::nullopt, nothing, history, update<ReuseMethod::pie>},
+        {"pie+seam", seam, nothing, history, pie_seam},
+        {"pie+attention", budget, completion, history, by_attention},
+        {"pie+occurrences", budget, nothing, history, by_occurrences},
+        {"pie+shallow", budget, full_state, history, shallow},
+        {"pie+oracle", budget, full_state, history, oracle},
+        {"pie+heal", NumberRange{.least = 1, .usual = heal_all}, nothing, history, healed},
+        {"other-sample", std::nullopt, other_row, last_edit, other_sample},
+        {"rotate+1", std::nullopt, nothing, history, rotated_too_far},
     };
     return all;
 }
@@ -152,6 +216,7 @@ Result<Method> parse_method(std::string_view name) {
     return Method{
         .name = std::string(name),
         .need = family->need,
+        .depends_on = family->depends_on,
         .apply = [apply = family->apply, number](const MethodInput& input) { return apply(input, number); }};
 }
 

@@ -27,6 +27,7 @@ struct MethodInput {
     const KvCache& cache;
     std::span<const TokenId> after;
     const FullState* full_state = nullptr; // of `after`; where the method needs it
+    std::span<const TokenId> other = {};   // the edited prompt of another row; where the method needs it
 };
 
 // What must be there before a method can work.
@@ -34,11 +35,17 @@ enum class MethodNeed {
     nothing,
     completion, // one behind the prompt before the edit, observed, so that it knows what was looked at
     full_state, // an oracle is told what a full recompute would give
+    other_row,  // a cache that is none of this row's
 };
+
+// What decides what a method leaves: of several prompts one after the other all, the last edit alone, or
+// nothing but the edited prompt, so that rows which have it in common have the outcome in common.
+enum class DependsOn { history, last_edit, edited_prompt };
 
 struct Method {
     std::string name; // as it was written
     MethodNeed need = MethodNeed::nothing;
+    DependsOn depends_on = DependsOn::history;
     // Afterwards the sequence continues `after` as well as the method can. Errors: those of
     // LiveSequence::update.
     std::function<Result<UpdateReport>(const MethodInput&)> apply;

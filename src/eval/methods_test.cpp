@@ -22,6 +22,10 @@ TEST_CASE("names of methods, with and without numbers") {
     CHECK(parse_method("pie+attention")->need == MethodNeed::completion);
     CHECK(parse_method("pie+oracle:8")->need == MethodNeed::full_state);
     CHECK(parse_method("pie+shallow")->need == MethodNeed::full_state);
+    CHECK(parse_method("other-sample")->need == MethodNeed::other_row);
+    CHECK(parse_method("full:8")->depends_on == DependsOn::edited_prompt);
+    CHECK(parse_method("prefix")->depends_on == DependsOn::last_edit);
+    CHECK(parse_method("pie+heal:5")->depends_on == DependsOn::history);
     CHECK(full_recompute().name == "full");
 }
 
@@ -37,6 +41,7 @@ TEST_CASE("bad names say what is wrong") {
     expect("pie,", "there is no method ''");
     expect("pie:3", "takes no number");
     expect("full:0", "'0'");
+    expect("prefix:1", "takes no number");
     expect("pie+seam:-1", "'-1'");
     expect("pie+seam:4x", "'4x'");
     expect("pie+seam:", "''");

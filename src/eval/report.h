@@ -1,45 +1,35 @@
 #pragma once
 
-// From measurements to a table: for each kind of edit and method the mean over the rows, with bootstrap
-// intervals, and paired differences to full recompute on the same rows.
+// Results as tables: the paper's own (arXiv 2407.03157: exact match and edit similarity of the completed line
+// by setting, and its contextual table), how far each method is from full recompute, tests passed, what
+// failed.
 //
 // Thread rule: pure functions.
 
 #include "eval/results.h"
-#include "eval/statistics.h"
+#include "eval/summary.h"
 
 #include <cstddef>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace pie {
 
-// One kind and method. Without a single row that has figures all of them are 0.
-struct Summary {
-    std::string model;
-    std::string kind;
-    std::string method;
-    size_t n_rows = 0;   // with figures
-    size_t n_failed = 0; // without
-    MeanInterval kl;
-    MeanInterval kl_first;
-    MeanInterval top1_agreement;
-    MeanInterval exact_match;
-    MeanInterval exact_match_to_full; // the difference, row by row
-    MeanInterval loss;
-    MeanInterval loss_to_full;
-    double tokens_after = 0;
-    double tokens_encoded = 0;
-    double milliseconds = 0;
+// Summed up once for all that is written of them; intervals take their time.
+struct Report {
+    std::vector<Summary> by_edit;
+    std::vector<Summary> by_setting;
+    std::map<std::string, size_t> failures; // measurements by reason
 };
+Report make_report(std::span<const Measurement> measurements);
 
-// By kind, then method, both in the order in which they come first.
-std::vector<Summary> summarise(std::span<const Measurement> measurements);
-
-// For people: one block a kind.
-std::string summary_table(std::span<const Summary> summaries);
-// For programs: one JSON object a line.
-std::string summary_lines(std::span<const Summary> summaries);
+// For people.
+std::string report_markdown(const Report& report);
+// For programs: a line a language, setting, kind of edit and method.
+std::string report_csv(const Report& report);
+// Cosines by kind of edit, method and layer.
+std::string layers_csv(const Report& report);
 
 } // namespace pie

@@ -1,96 +1,123 @@
+// The tables of a small folder of results, against cells worked out by hand.
+
+#include "base/files.h"
+#include "base/test_fixtures.h"
 #include "eval/report.h"
 
 #include <doctest/doctest.h>
-#include <nlohmann/json.hpp>
+#include <zlib.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
 
 namespace pie {
 namespace {
 
-Measurement made(const std::string& row, const std::string& kind, const std::string& method, double kl) {
+Measurement made(const std::string& row, const std::string& kind, const std::string& method, double match) {
     Measurement m;
-    m.key = {.model = "m", .row = row, .digest = "", .method = method};
+    m.key = {.model = "tiny", .row = kind + ":" + row, .digest = "", .method = method};
     m.kind = kind;
-    m.kl = kl;
-    m.kl_first = kl / 2;
-    m.top1_agreement = 0.5;
-    m.exact_match = kl < 1 ? 1 : 0;
-    m.full_exact_match = 1;
-    m.loss = 1 + kl;
-    m.full_loss = 1.5;
+    m.language = "python";
+    m.setting = row == "3" ? "in_file" : "cross_file_first";
+    m.line_match = match;
+    m.edit_similarity = 60 + 40 * match;
+    m.kl = method == "full" ? 0 : 0.25;
     m.tokens_after = 100;
     m.tokens_encoded = 20;
+    m.flops = 3e9;
     m.milliseconds = 8;
+    m.key_cosines = {1, 0.5};
+    m.value_cosines = {1, 0.25};
     return m;
 }
 
 std::vector<Measurement> sample() {
-    Measurement failed = made("4", "rename", "pie", 0);
-    failed.failure = "too long";
-    Measurement all_failed = made("1", "jump", "pie", 0);
-    all_failed.failure = "too long";
-    return {made("1", "rename", "full", 0),  all_failed, made("1", "rename", "pie", 0.5),
-            made("2", "rename", "pie", 1.5), failed,     made("3", "rename", "pie", 2.5)};
+    std::vector<Measurement> all = {made("1", "insertion", "full", 1),
+                                    made("2", "insertion", "full", 0),
+                                    made("3", "insertion", "full", 1),
+                                    made("1", "insertion", "pie", 0),
+                                    made("2", "insertion", "pie", 0),
+                                    made("3", "insertion", "pie", 1),
+                                    made("1", "contextual-single-5", "full", 1),
+                                    made("1", "contextual-single-5", "pie", 0)};
+    all.push_back(made("5", "insertion", "pie", 0));
+    all.back().failure = "too long";
+    return all;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    CAPTURE(text);
+    return text.find(part) != std::string::npos;
+}
+
+std::string lines_of(const std::vector<Measurement>& measurements) {
+    std::string text;
+    for (const Measurement& m : measurements) {
+        text += measurement_line(m) + "\n";
+    }
+    return text;
+}
+
+void write_gzip(const std::filesystem::path& path, const std::string& text) {
+    gzFile file = gzopen(path.c_str(), "wb");
+    REQUIRE(gzwrite(file, text.data(), static_cast<unsigned>(text.size())) == static_cast<int>(text.size()));
+    REQUIRE(gzclose(file) == Z_OK);
 }
 
 } // namespace
 
-TEST_CASE("means, paired differences and counts of a known sample") {
-    const std::vector<Summary> summaries = summarise(sample());
-    REQUIRE(summaries.size() == 3);
-    CHECK(summaries[0].kind == "rename");
-    CHECK(summaries[0].method == "full");
-    CHECK(summaries[0].n_rows == 1);
-    const Summary& pie = summaries[1];
-    CHECK(pie.method == "pie");
-    CHECK(pie.n_rows == 3);
-    CHECK(pie.n_failed == 1);
-    CHECK(pie.kl.mean == doctest::Approx(1.5));
-    CHECK(pie.kl.low == 0.5); // 1 of 27 resamples holds the least alone, more than a fortieth
-    CHECK(pie.kl.high == 2.5);
-    CHECK(pie.kl_first.mean == doctest::Approx(0.75));
-    CHECK(pie.exact_match.mean == doctest::Approx(1.0 / 3));
-    CHECK(pie.exact_match_to_full.mean == doctest::Approx(-2.0 / 3));
-    CHECK(pie.loss.mean == doctest::Approx(2.5));
-    CHECK(pie.loss_to_full.mean == doctest::Approx(1.0));
-    CHECK(pie.top1_agreement.mean == doctest::Approx(0.5));
-    CHECK(pie.tokens_after == 100);
-    CHECK(pie.tokens_encoded == 20);
-    CHECK(pie.milliseconds == 8);
-    CHECK(summaries[2].kind == "jump");
-    CHECK(summaries[2].n_rows == 0);
-    CHECK(summaries[2].n_failed == 1);
-    CHECK(summarise({}).empty());
+TEST_CASE("tables have the paper's layout: settings across, and the contextual cases with methods across") {
+    const std::string text = report_markdown(make_report(sample()));
+    CHECK(contains(text, "## tiny, python: completed lines"));
+    CHECK(contains(text, "| method | XF-F EM/ES | rows | ms | IF EM/ES | rows | ms |"));
+    CHECK(contains(text, "| full | 50.00/80.00 | 2 | 8 | 100.00/100.00 | 1 | 8 |"));
+    CHECK(contains(text, "| pie | 0.00/60.00 | 2 | 8 | 100.00/100.00 | 1 | 8 |"));
+    CHECK(contains(text, "| case | setting | rows | full | pie |"));
+    CHECK(contains(text, "| contextual-single-5 | XF-F | 1 | 100.00/100.00 | 0.00/60.00 |"));
+    CHECK(contains(text, "### insertion, 100 tokens a prompt"));
+    CHECK(contains(text, "| pie | 3, 1 failed | 0.2500 [0.2500, 0.2500] |"));
+    CHECK(contains(text, "| 20 | 3.0 | 8.0 |"));
+    CHECK(contains(text, "| 1 | too long |"));
+    CHECK(!contains(text, "Tests passed"));
+    std::vector<Measurement> tested = sample();
+    tested.front().passed = true;
+    CHECK(contains(report_markdown(make_report(tested)), "| insertion | full | 1 | 100.0 [100.0, 100.0] |"));
 }
 
-TEST_CASE("the table names what it shows, and what failed") {
-    const std::string table = summary_table(summarise(sample()));
-    CAPTURE(table);
-    for (const char* part : {"rename", "jump", "pie", "full", "1.5000 [0.5000, 2.5000]", "1 failed",
-                             "no figures", "100 tokens"}) {
-        CAPTURE(part);
-        CHECK(table.find(part) != std::string::npos);
-    }
+TEST_CASE("for programs: a line a setting and method, and one a layer") {
+    const std::string csv = report_csv(make_report(sample()));
+    CHECK(contains(
+        csv,
+        "model,language,setting,edit,method,rows,failed,tested,tokens,edits,tokens_encoded,flops,ms,kl,"));
+    CHECK(contains(
+        csv, "\ntiny,python,cross_file_first,insertion,pie,2,1,0,100,1,20,3000000000,8,0.25,0.25,0.25,"));
+    CHECK(std::count(csv.begin(), csv.end(), '\n') == 7);
+    std::vector<Measurement> quoted = {made("1", "a,\"b\"", "full", 1)};
+    CHECK(contains(report_csv(make_report(quoted)), "\"a,\"\"b\"\"\""));
+    const std::string layers = layers_csv(make_report(sample()));
+    CHECK(contains(layers, "\ntiny,insertion,pie,1,0.5,0.25\n"));
+    CHECK(std::count(layers.begin(), layers.end(), '\n') == 9);
 }
 
-TEST_CASE("each line for programs is a JSON object with the figures that there are") {
-    const std::string lines = summary_lines(summarise(sample()));
-    std::vector<nlohmann::json> objects;
-    for (size_t begin = 0; begin < lines.size();) {
-        const size_t end = lines.find('\n', begin);
-        objects.push_back(nlohmann::json::parse(lines.substr(begin, end - begin)));
-        begin = end + 1;
-    }
-    REQUIRE(objects.size() == 3);
-    CHECK(objects[1]["model"] == "m");
-    CHECK(objects[1]["kind"] == "rename");
-    CHECK(objects[1]["method"] == "pie");
-    CHECK(objects[1]["rows"] == 3);
-    CHECK(objects[1]["failed"] == 1);
-    CHECK(objects[1]["kl"]["mean"].get<double>() == doctest::Approx(1.5));
-    CHECK(objects[1]["loss_to_full"]["mean"].get<double>() == doctest::Approx(1.0));
-    CHECK(objects[1]["ms"] == 8);
-    CHECK(!objects[2].contains("kl"));
-    CHECK(objects[2]["failed"] == 1);
+TEST_CASE("a folder's files are read together, packed or not, and the later of two counts unless it failed") {
+    const ScratchFolder folder;
+    Measurement failed = made("1", "insertion", "full", 0);
+    failed.failure = "too long";
+    write_gzip(folder.path / "a.jsonl.gz", lines_of(sample()));
+    std::ofstream(folder.path / "b.jsonl") << lines_of({failed, made("2", "insertion", "full", 1)});
+    std::ofstream(folder.path / "notes.txt") << "notes";
+    const auto read = read_measurements(folder.path);
+    REQUIRE(read.has_value());
+    CHECK(read->size() == sample().size());
+    CHECK(!read->at(0).failed());
+    CHECK(read->at(1).line_match == 1);
+    const std::string packed = *read_file(folder.path / "a.jsonl.gz", 1 << 20);
+    std::ofstream(folder.path / "a.jsonl.gz", std::ios::binary) << packed.substr(0, packed.size() / 2);
+    CHECK(read_measurements(folder.path).error().code == ErrorCode::corrupt);
+    CHECK(read_measurements(folder.path / "none").error().code == ErrorCode::not_found);
+    const ScratchFolder empty;
+    CHECK(read_measurements(empty.path).error().code == ErrorCode::not_found);
 }
 
 } // namespace pie

@@ -1,9 +1,12 @@
 #include "eval/results.h"
 
+#include "eval/gzip.h"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <system_error>
 #include <utility>
 
@@ -25,16 +28,27 @@ constexpr std::string_view line_start = R"({"model":")";
 constexpr Field<int32_t> counts[] = {{"tokens_before", &Measurement::tokens_before},
                                      {"tokens_after", &Measurement::tokens_after},
                                      {"tokens_scored", &Measurement::tokens_scored},
-                                     {"tokens_encoded", &Measurement::tokens_encoded}};
+                                     {"edits", &Measurement::n_edits}};
 
 constexpr Field<double> figures[] = {{"kl", &Measurement::kl},
                                      {"kl_first", &Measurement::kl_first},
                                      {"top1_agreement", &Measurement::top1_agreement},
                                      {"exact_match", &Measurement::exact_match},
                                      {"loss", &Measurement::loss},
-                                     {"full_exact_match", &Measurement::full_exact_match},
-                                     {"full_loss", &Measurement::full_loss},
+                                     {"line_match", &Measurement::line_match},
+                                     {"edit_similarity", &Measurement::edit_similarity},
+                                     {"tokens_encoded", &Measurement::tokens_encoded},
+                                     {"flops", &Measurement::flops},
                                      {"ms", &Measurement::milliseconds}};
+
+constexpr Field<std::string> texts[] = {
+    {"kind", &Measurement::kind}, {"setting", &Measurement::setting}, {"language", &Measurement::language}};
+
+constexpr Field<std::string> lines[] = {{"prediction", &Measurement::prediction},
+                                        {"target", &Measurement::target}};
+
+constexpr Field<std::vector<double>> layers[] = {{"key_cosines", &Measurement::key_cosines},
+                                                 {"value_cosines", &Measurement::value_cosines}};
 
 tl::unexpected<Error> fail_no_result(const std::string& place) {
     return fail(ErrorCode::corrupt,
@@ -44,17 +58,30 @@ tl::unexpected<Error> fail_no_result(const std::string& place) {
 } // namespace
 
 std::string measurement_line(const Measurement& measurement) {
-    Json object = {{"model", measurement.key.model},   {"row", measurement.key.row},
-                   {"digest", measurement.key.digest}, {"method", measurement.key.method},
-                   {"kind", measurement.kind},         {"language", measurement.language}};
-    if (measurement.failed()) {
-        object["failure"] = measurement.failure;
-    } else {
-        for (const auto& [name, member] : counts) {
+    Json object = {{"model", measurement.key.model},
+                   {"row", measurement.key.row},
+                   {"digest", measurement.key.digest},
+                   {"method", measurement.key.method}};
+    const auto put = [&](const auto& fields) {
+        for (const auto& [name, member] : fields) {
             object[name] = measurement.*member;
         }
-        for (const auto& [name, member] : figures) {
-            object[name] = measurement.*member;
+    };
+    put(texts);
+    if (measurement.failed()) {
+        object["failure"] = measurement.failure;
+        return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+    }
+    put(counts);
+    put(figures);
+    put(lines);
+    if (measurement.passed) {
+        object["passed"] = *measurement.passed;
+    }
+    for (const auto& [name, member] : layers) {
+        for (const double cosine : measurement.*member) {
+            // Five digits tell all that there is to tell, and files of results are kept small.
+            object[name].push_back(std::round(cosine * 1e5) / 1e5);
         }
     }
     return object.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -71,22 +98,75 @@ Result<Measurement> parse_measurement(std::string_view line, const std::string& 
         object.at("row").get_to(measurement.key.row);
         object.at("digest").get_to(measurement.key.digest);
         object.at("method").get_to(measurement.key.method);
-        object.at("kind").get_to(measurement.kind);
-        object.at("language").get_to(measurement.language);
+        const auto take = [&](const auto& fields) {
+            for (const auto& [name, member] : fields) {
+                object.at(name).get_to(measurement.*member);
+            }
+        };
+        take(texts);
         if (object.contains("failure")) {
             object.at("failure").get_to(measurement.failure);
             return measurement;
         }
-        for (const auto& [name, member] : counts) {
-            object.at(name).get_to(measurement.*member);
+        take(counts);
+        take(figures);
+        take(lines);
+        if (object.contains("passed")) {
+            measurement.passed = object.at("passed").get<bool>();
         }
-        for (const auto& [name, member] : figures) {
-            object.at(name).get_to(measurement.*member);
+        for (const auto& [name, member] : layers) {
+            if (object.contains(name)) {
+                object.at(name).get_to(measurement.*member);
+            }
         }
     } catch (const Json::exception&) {
         return fail_no_result(place);
     }
     return measurement;
+}
+
+Result<std::vector<Measurement>> parse_measurements(std::string_view text, const std::string& name) {
+    std::vector<Measurement> measurements;
+    for (size_t number = 1; !text.empty(); ++number) {
+        const std::string_view line = text.substr(0, text.find('\n'));
+        text.remove_prefix(std::min(line.size() + 1, text.size()));
+        PIE_ASSIGN(measurements.emplace_back(), parse_measurement(line, fmt::format("{}:{}", name, number)));
+    }
+    return measurements;
+}
+
+Result<std::vector<Measurement>> read_measurements(const std::filesystem::path& folder) {
+    std::vector<std::filesystem::path> paths;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
+        const std::string name = entry.path().filename().string();
+        if (name.ends_with(".jsonl") || name.ends_with(".jsonl.gz")) {
+            paths.push_back(entry.path());
+        }
+    }
+    if (error) {
+        return tl::unexpected(file_error("read", folder, error.value()));
+    }
+    std::ranges::sort(paths);
+    std::vector<Measurement> kept;
+    std::map<MeasurementKey, size_t> place_of;
+    for (const std::filesystem::path& path : paths) {
+        PIE_ASSIGN(const std::string text, read_text_or_gzip(path, file_bytes_max));
+        PIE_ASSIGN(std::vector<Measurement> read, parse_measurements(text, path.string()));
+        for (Measurement& m : read) {
+            const auto [known, is_new] = place_of.emplace(m.key, kept.size());
+            if (is_new) {
+                kept.push_back(std::move(m));
+            } else if (!m.failed() || kept[known->second].failed()) {
+                kept[known->second] = std::move(m);
+            }
+        }
+    }
+    if (kept.empty()) {
+        return fail(ErrorCode::not_found,
+                    fmt::format("there is no result in '{}'; 'pie eval run' writes some", folder.string()));
+    }
+    return kept;
 }
 
 Result<Results> Results::open(const std::filesystem::path& path) {
@@ -97,12 +177,9 @@ Result<Results> Results::open(const std::filesystem::path& path) {
     }
     if (content) {
         const size_t whole = content->rfind('\n') + 1; // 0 if there is no line break
-        std::string_view rest = std::string_view(*content).substr(0, whole);
-        for (size_t number = 1; !rest.empty(); ++number) {
-            const std::string_view line = rest.substr(0, rest.find('\n'));
-            rest.remove_prefix(line.size() + 1);
-            PIE_ASSIGN(Measurement measurement,
-                       parse_measurement(line, fmt::format("{}:{}", path.string(), number)));
+        PIE_ASSIGN(std::vector<Measurement> read,
+                   parse_measurements(std::string_view(*content).substr(0, whole), path.string()));
+        for (Measurement& measurement : read) {
             const MeasurementKey key = measurement.key;
             results.measurements_.insert_or_assign(key, std::move(measurement));
         }

@@ -1,33 +1,48 @@
 #include "eval/rows.h"
 
-#include "base/files.h"
 #include "base/sha256.h"
+#include "eval/json_text.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 namespace pie {
 namespace {
 
-constexpr uint64_t file_bytes_max = 4'000'000'000;
-
 tl::unexpected<Error> fail_at(const std::string& place, ErrorCode code, const std::string& message) {
     return fail(code, fmt::format("{}: {}", place, message));
 }
 
-Result<std::string> string_field(const nlohmann::json& object, const char* name, const std::string& place) {
-    const auto found = object.find(name);
-    if (found == object.end()) {
-        return fail_at(place, ErrorCode::corrupt, fmt::format("the row has no '{}'", name));
+// The fields that a row may lack.
+Result<void> parse_optional_fields(const nlohmann::json& object, EvalRow& row) {
+    for (const auto& [name, member] :
+         {std::pair("setting", &EvalRow::setting), std::pair("test", &EvalRow::test)}) {
+        if (object.contains(name)) {
+            PIE_ASSIGN(row.*member, text_field(object, name));
+        }
     }
-    if (!found->is_string()) {
-        return fail_at(place, ErrorCode::corrupt, fmt::format("the row's '{}' is not a string", name));
+    if (!object.contains("steps")) {
+        return {};
     }
-    return found->get<std::string>();
+    const nlohmann::json& steps = object["steps"];
+    if (!steps.is_array() || !std::ranges::all_of(steps, [](const auto& step) { return step.is_string(); })) {
+        return fail(ErrorCode::corrupt, "the row's 'steps' is not a list of strings");
+    }
+    row.steps = steps.get<std::vector<std::string>>();
+    return {};
+}
+
+Result<void> parse_fields(const nlohmann::json& object, EvalRow& row) {
+    const std::pair<const char*, std::string EvalRow::*> fields[] = {
+        {"id", &EvalRow::id},         {"kind", &EvalRow::kind},   {"language", &EvalRow::language},
+        {"before", &EvalRow::before}, {"after", &EvalRow::after}, {"target", &EvalRow::target}};
+    for (const auto& [name, member] : fields) {
+        PIE_ASSIGN(row.*member, text_field(object, name));
+    }
+    return parse_optional_fields(object, row);
 }
 
 struct FoundMarker {
@@ -89,45 +104,24 @@ Result<EvalRow> parse_row(std::string_view line, std::string place) {
     }
     EvalRow row;
     row.place = std::move(place);
-    const std::pair<const char*, std::string EvalRow::*> fields[] = {
-        {"id", &EvalRow::id},         {"kind", &EvalRow::kind},   {"language", &EvalRow::language},
-        {"before", &EvalRow::before}, {"after", &EvalRow::after}, {"target", &EvalRow::target}};
-    for (const auto& [name, member] : fields) {
-        PIE_ASSIGN(row.*member, string_field(object, name, row.place));
+    if (auto parsed = parse_fields(object, row); !parsed) {
+        return fail_at(row.place, parsed.error().code, parsed.error().message);
     }
     return row;
 }
 
-Result<std::vector<EvalRow>> read_rows(const std::filesystem::path& path) {
-    PIE_ASSIGN(const std::string content, read_file(path, file_bytes_max));
-    std::vector<EvalRow> rows;
-    std::map<std::string, std::string> place_of; // by id
-    std::string_view rest = content;
-    for (size_t number = 1; !rest.empty(); ++number) {
-        const std::string_view line = rest.substr(0, rest.find('\n'));
-        rest.remove_prefix(std::min(line.size() + 1, rest.size()));
-        if (line.find_first_not_of(" \t\r") == std::string_view::npos) {
-            continue;
-        }
-        PIE_ASSIGN(EvalRow row, parse_row(line, fmt::format("{}:{}", path.string(), number)));
-        const auto [first, is_new] = place_of.emplace(row.id, row.place);
-        if (!is_new) {
-            return fail_at(row.place, ErrorCode::corrupt,
-                           fmt::format("the id '{}' stands at {} already", row.id, first->second));
-        }
-        rows.push_back(std::move(row));
-    }
-    if (rows.empty()) {
-        return fail(ErrorCode::corrupt,
-                    fmt::format("there is no row in '{}'; 'pie eval build' makes some", path.string()));
-    }
-    return rows;
-}
-
 std::string row_line(const EvalRow& row) {
-    const nlohmann::ordered_json object = {
-        {"id", row.id},         {"kind", row.kind},   {"language", row.language},
-        {"before", row.before}, {"after", row.after}, {"target", row.target}};
+    nlohmann::ordered_json object = {{"id", row.id},         {"kind", row.kind},   {"language", row.language},
+                                     {"before", row.before}, {"after", row.after}, {"target", row.target}};
+    if (!row.setting.empty()) {
+        object["setting"] = row.setting;
+    }
+    if (!row.steps.empty()) {
+        object["steps"] = row.steps;
+    }
+    if (!row.test.empty()) {
+        object["test"] = row.test;
+    }
     // A file's name need not be UTF-8, and ids hold names.
     return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
@@ -135,11 +129,15 @@ std::string row_line(const EvalRow& row) {
 std::string row_digest(const EvalRow& row) {
     constexpr size_t digits = 16;
     Sha256 sha;
-    for (const std::string* text : {&row.before, &row.after, &row.target}) {
+    const auto add = [&sha](const std::string& text) {
         // Their lengths stand between the texts, so that no two rows are the same bytes.
-        sha.update(fmt::format("{}:", text->size()));
-        sha.update(*text);
+        sha.update(fmt::format("{}:", text.size()));
+        sha.update(text);
+    };
+    for (const std::string* text : {&row.before, &row.after, &row.target}) {
+        add(*text);
     }
+    std::ranges::for_each(row.steps, add);
     return sha.hex_digest().substr(0, digits);
 }
 
@@ -147,6 +145,9 @@ Result<EncodedRow> encode_row(const EvalRow& row, const Vocabulary& vocabulary) 
     EncodedRow encoded;
     PIE_ASSIGN(encoded.before, encode_prompt(row.before, "before", row, vocabulary));
     PIE_ASSIGN(encoded.after, encode_prompt(row.after, "after", row, vocabulary));
+    for (const std::string& step : row.steps) {
+        PIE_ASSIGN(encoded.steps.emplace_back(), encode_prompt(step, "steps", row, vocabulary));
+    }
     encoded.target = vocabulary.tokenize(row.target);
     if (encoded.target.empty()) {
         return fail_at(row.place, ErrorCode::corrupt, "'target' is empty");

@@ -14,7 +14,6 @@
 
 #include <array>
 #include <cstddef>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,7 +27,10 @@ struct EvalRow {
     std::string before;
     std::string after;
     std::string target;
-    std::string place = {}; // "FILE:LINE" that it was read from, for messages
+    std::string setting = {};            // of the sample that it was made from; may be empty
+    std::vector<std::string> steps = {}; // prompts between the two, where the text changed several times
+    std::string test = {};  // a program's end that fails where the completion is wrong; may be empty
+    std::string place = {}; // what messages begin with: "FILE:LINE", or a sample's id
 };
 
 constexpr std::string_view prefix_marker = "<PRE>";
@@ -40,9 +42,6 @@ constexpr std::array<std::string_view, 3> row_markers = {prefix_marker, suffix_m
 // begins with `place`.
 Result<EvalRow> parse_row(std::string_view line, std::string place);
 
-// Blank lines are passed over. Errors: those, not_found, io, corrupt (an id that is there twice, no row).
-Result<std::vector<EvalRow>> read_rows(const std::filesystem::path& path);
-
 // The line that parse_row() takes, without its end.
 std::string row_line(const EvalRow& row);
 
@@ -53,6 +52,7 @@ struct EncodedRow {
     std::vector<TokenId> before;
     std::vector<TokenId> after;
     std::vector<TokenId> target;
+    std::vector<std::vector<TokenId>> steps;
 };
 
 // The texts between markers are tokenised each by itself, as prompts are (prompt/layout.h), the token that

@@ -8,19 +8,12 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <fstream>
 
 namespace pie {
 namespace {
 
 const std::string good_line =
     R"({"id": "a", "kind": "k", "language": "", "before": "x", "after": "y", "target": "z"})";
-
-std::filesystem::path write(const ScratchFolder& folder, const std::string& text) {
-    std::filesystem::path path = folder.path / "rows.jsonl";
-    std::ofstream(path, std::ios::binary) << text;
-    return path;
-}
 
 bool contains(const std::string& text, const std::string& part) {
     INFO(text);
@@ -65,25 +58,32 @@ TEST_CASE("a row comes back as it was written") {
     CHECK(back->place == "here:1");
 }
 
-TEST_CASE("a file of rows: blank lines are passed over, lines are counted") {
-    const ScratchFolder folder;
-    const auto rows = read_rows(write(folder, good_line + "\n\n \r\n" + with(good_line, "\"a\"", "\"b\"")));
-    REQUIRE(rows.has_value());
-    REQUIRE(rows->size() == 2);
-    CHECK(rows->at(0).id == "a");
-    CHECK(rows->at(1).id == "b");
-    CHECK(rows->at(1).place.ends_with("rows.jsonl:4"));
+TEST_CASE("what a row may lack comes back, too") {
+    EvalRow row = row_of("a", "b", "c");
+    row.id = "keys";
+    row.setting = "in_file";
+    row.steps = {"a1", "a2"};
+    row.test = "check(f)\n";
+    const auto back = parse_row(row_line(row), "here:1");
+    REQUIRE(back.has_value());
+    CHECK(back->setting == row.setting);
+    CHECK(back->steps == row.steps);
+    CHECK(back->test == row.test);
+    CHECK(row_line(row_of("a", "b", "c")).find("steps") == std::string::npos);
+    EvalRow fewer = row;
+    fewer.steps.pop_back();
+    CHECK(row_digest(row) != row_digest(fewer));
 }
 
 TEST_CASE("bad rows are refused with their line") {
-    const ScratchFolder folder;
     const auto expect = [&](const std::string& line, const std::string& message) {
-        const auto rows = read_rows(write(folder, good_line + "\n" + line + "\n"));
-        REQUIRE(!rows.has_value());
-        CHECK(rows.error().code == ErrorCode::corrupt);
-        CHECK(contains(rows.error().message, "rows.jsonl:2"));
-        CHECK(contains(rows.error().message, message));
+        const auto row = parse_row(line, "rows.jsonl:2");
+        REQUIRE(!row.has_value());
+        CHECK(row.error().code == ErrorCode::corrupt);
+        CHECK(contains(row.error().message, "rows.jsonl:2: "));
+        CHECK(contains(row.error().message, message));
     };
+    CHECK(parse_row(good_line, "rows.jsonl:2").has_value());
     expect("{\"id\": ", "JSON");
     expect("[1]", "JSON");
     expect("null", "JSON");
@@ -92,9 +92,9 @@ TEST_CASE("bad rows are refused with their line") {
         expect(with(good_line, "\"" + field + "\"", "\"other\""), "no '" + field + "'");
     }
     expect(with(good_line, "\"y\"", "3"), "'after'");
-    expect(good_line, "'a'");
-    CHECK(read_rows(folder.path / "none.jsonl").error().code == ErrorCode::not_found);
-    CHECK(read_rows(write(folder, "\n")).error().code == ErrorCode::corrupt);
+    expect(with(good_line, "\"z\"", R"("z", "steps": "x")"), "'steps'");
+    expect(with(good_line, "\"z\"", R"("z", "steps": [1])"), "'steps'");
+    expect(with(good_line, "\"z\"", R"("z", "test": 1)"), "'test'");
 }
 
 TEST_CASE("markers become the model's, and the texts between them are tokenised as a prompt's are") {

@@ -3,11 +3,13 @@
 
 #include "base/test_fixtures.h"
 #include "eval/run.h"
+#include "eval/text_metrics.h"
 #include "support/reference.h"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <utf8.h>
 
 #include <algorithm>
 #include <atomic>
@@ -46,10 +48,11 @@ struct Bench {
         : runner(*RowRunner::create(
               *engine, {.n_cells = 256, .type_k = GGML_TYPE_F32, .type_v = GGML_TYPE_F32}, options)) {}
 
-    std::map<std::string, Measurement> run(const EvalRow& row, const std::string& methods) {
+    std::map<std::string, Measurement> run(const EvalRow& row, const std::string& methods,
+                                           const EvalRow* other = nullptr) {
         const std::vector<Method> parsed = *parse_methods(methods);
         std::map<std::string, Measurement> measured;
-        const auto done = runner->run(row, parsed, [&](Measurement m) -> Result<void> {
+        const auto done = runner->run(row, other, parsed, [&](Measurement m) -> Result<void> {
             measured[m.key.method] = std::move(m);
             return {};
         });
@@ -98,7 +101,6 @@ void check_figures(const Measurement& m, const std::vector<Distribution>& full,
     const auto n = static_cast<double>(target.size());
     std::vector<double> kl(target.size());
     double loss = 0;
-    double full_loss = 0;
     double agreement = 0;
     bool exact = true;
     for (size_t i = 0; i < target.size(); ++i) {
@@ -107,7 +109,6 @@ void check_figures(const Measurement& m, const std::vector<Distribution>& full,
         }
         const auto gold = static_cast<size_t>(target[i].value);
         loss -= std::log(method[i][gold]) / n;
-        full_loss -= std::log(full[i][gold]) / n;
         agreement += (argmax(full[i]) == argmax(method[i]) ? 1 : 0) / n;
         exact = exact && argmax(method[i]) == gold;
     }
@@ -119,7 +120,6 @@ void check_figures(const Measurement& m, const std::vector<Distribution>& full,
     CHECK(m.kl == doctest::Approx(kl_sum / n).epsilon(0.01));
     CHECK(m.kl_first == doctest::Approx(kl[0]).epsilon(0.01));
     CHECK(m.loss == doctest::Approx(loss).epsilon(0.001));
-    CHECK(m.full_loss == doctest::Approx(full_loss).epsilon(0.001));
     CHECK(m.top1_agreement == doctest::Approx(agreement));
     CHECK(m.exact_match == (exact ? 1 : 0));
 }
@@ -153,22 +153,31 @@ TEST_CASE("figures of full recompute and of a stale cache are those of sequences
 TEST_CASE("small batches and a seam to the end are a full recompute up to rounding") {
     Bench bench;
     for (const EvalRow& row : {plain_row, middle_row}) {
-        auto measured = bench.run(row, "full:7,pie+seam:100000,pie+oracle:100000,pie");
+        auto measured = bench.run(row, "full,full:7,prefix,pie+seam:100000,pie+oracle:100000,pie+heal,pie");
         CHECK(measured["full:7"].tokens_encoded == measured["full:7"].tokens_after);
-        for (const char* exact : {"full:7", "pie+seam:100000", "pie+oracle:100000"}) {
+        for (const char* exact : {"full:7", "prefix", "pie+seam:100000", "pie+oracle:100000", "pie+heal"}) {
             CAPTURE(exact);
             CHECK(measured[exact].kl < 1e-6);
             CHECK(measured[exact].top1_agreement == 1);
+            CHECK(measured[exact].prediction == measured["full"].prediction);
+            for (size_t layer = 0; layer < 4; ++layer) {
+                CHECK(measured[exact].key_cosines.at(layer) == doctest::Approx(1).epsilon(1e-4));
+                CHECK(measured[exact].value_cosines.at(layer) == doctest::Approx(1).epsilon(1e-4));
+            }
         }
         CHECK(measured["pie"].kl > 1e-5);
+        // The first layer's keys and values depend on nothing but the token and its place.
+        CHECK(measured["pie"].key_cosines.at(0) == doctest::Approx(1).epsilon(1e-4));
+        CHECK(measured["pie"].value_cosines.at(3) < 1 - 1e-5);
     }
 }
 
 TEST_CASE("methods do not see each other: their order changes nothing") {
     Bench bench({.model = "tiny", .n_completion_tokens = 4});
-    std::vector<std::string> names = {"full",          "full:16",     "reuse",           "cfe",
-                                      "pie",           "pie+seam:2",  "pie+attention:5", "pie+occurrences:5",
-                                      "pie+shallow:5", "pie+oracle:5"};
+    std::vector<std::string> names = {"full",          "full:16",      "prefix",          "reuse",
+                                      "cfe",           "pie",          "pie+seam:2",      "pie+heal:3",
+                                      "pie+shallow:5", "pie+oracle:5", "pie+attention:5", "pie+occurrences:5",
+                                      "rotate+1"};
     const std::string forwards = fmt::format("{}", fmt::join(names, ","));
     std::ranges::reverse(names);
     const std::string backwards = fmt::format("{}", fmt::join(names, ","));
@@ -178,10 +187,119 @@ TEST_CASE("methods do not see each other: their order changes nothing") {
         CHECK(without_time(first[name]) == without_time(second[name]));
     }
     // Repairs are on top of the usual seam of 8, and within their budget.
-    const int32_t seam = bench.run(plain_row, "pie+seam")["pie+seam"].tokens_encoded;
+    const double seam = bench.run(plain_row, "pie+seam")["pie+seam"].tokens_encoded;
     CHECK(first["pie+oracle:5"].tokens_encoded == seam + 5);
     CHECK(first["pie+shallow:5"].tokens_encoded == seam + 5);
     CHECK(first["pie+attention:5"].tokens_encoded == seam + 5);
+}
+
+TEST_CASE("the harness can fail: another row's cache, and keys rotated too far, come out bad") {
+    Bench bench;
+    for (const EvalRow& row : {plain_row, middle_row}) {
+        const EvalRow& other = row.id == plain_row.id ? middle_row : plain_row;
+        auto measured = bench.run(row, "full:7,pie,pie+seam,other-sample,rotate+1", &other);
+        CAPTURE(row.id);
+        CHECK(measured["other-sample"].kl > 20 * measured["full:7"].kl + 1e-3);
+        CHECK(measured["other-sample"].kl > measured["pie+seam"].kl);
+        CHECK(measured["other-sample"].key_cosines.empty());
+        CHECK(measured["rotate+1"].tokens_encoded >= measured["pie"].tokens_encoded);
+        CHECK(measured["rotate+1"].key_cosines.at(0) < measured["pie"].key_cosines.at(0) - 1e-3);
+        CHECK(measured["rotate+1"].kl > measured["pie+seam"].kl);
+    }
+    // Without another row that method fails, and the others do not.
+    const auto alone = bench.run(plain_row, "full,other-sample");
+    CHECK(alone.at("other-sample").failure.find("another row") != std::string::npos);
+    CHECK(!alone.at("full").failed());
+}
+
+TEST_CASE("rows with one edited prompt share its recompute, and come out as they do alone") {
+    EvalRow second = plain_row;
+    second.id = "second";
+    second.before = "def f(a):\n    b = a\n    total = 0\n    return b\n";
+    Bench shared;
+    const auto first = shared.run(plain_row, "full,full:7,pie");
+    const auto after_another = shared.run(second, "full,full:7,pie,prefix,cfe");
+    const auto alone = Bench().run(second, "full,full:7,pie,prefix,cfe");
+    CHECK(after_another.at("full").milliseconds == first.at("full").milliseconds);
+    CHECK(after_another.at("full:7").milliseconds == first.at("full:7").milliseconds);
+    for (const char* method : {"full", "full:7", "pie", "prefix", "cfe"}) {
+        CAPTURE(method);
+        CHECK(after_another.at(method).kl == doctest::Approx(alone.at(method).kl).epsilon(0.01));
+        CHECK(after_another.at(method).prediction == alone.at(method).prediction);
+        CHECK(after_another.at(method).tokens_encoded == alone.at(method).tokens_encoded);
+    }
+}
+
+TEST_CASE("the line that is judged is the one that greedy decoding writes") {
+    Bench bench;
+    for (const EvalRow& row : {plain_row, middle_row}) {
+        const EncodedRow encoded = *encode_row(row, bench.model->vocabulary());
+        const auto measured = bench.run(row, "full,reuse");
+        for (const auto& [method, tokens] :
+             {std::pair("full", encoded.after), std::pair("reuse", encoded.before)}) {
+            // Token by token, each time from nothing.
+            std::vector<TokenId> written = tokens;
+            std::string text;
+            for (int i = 0; i < 64; ++i) {
+                const Distribution next = distributions(*bench.model, written, {TokenId(0)}).front();
+                const TokenId token(static_cast<int32_t>(argmax(next)));
+                if (bench.model->vocabulary().ends_generation(token)) {
+                    break;
+                }
+                text += bench.model->vocabulary().piece(token);
+                written.push_back(token);
+                if (predicts_line(text, "python")) {
+                    break;
+                }
+            }
+            const Measurement& m = measured.at(method);
+            CAPTURE(method);
+            if (text.find('\xEF') == std::string::npos && utf8::is_valid(text)) {
+                CHECK(m.prediction == predicted_line(text, "python"));
+            }
+            CHECK(m.target == "    return total");
+            CHECK(m.line_match == (exactly_matches(m.prediction, m.target) ? 1 : 0));
+            CHECK(m.edit_similarity == edit_similarity(m.prediction, m.target));
+        }
+    }
+}
+
+TEST_CASE("several edits are made one after the other, and their work is told an edit") {
+    EvalRow keys = made_row("keys", "<PRE>def f(a):\n<SUF>\nprint(f(1))\n<MID>",
+                            "<PRE>def f(a):\n  b = a\n<SUF>\nprint(f(1))\n<MID>");
+    keys.steps = {"<PRE>def f(a):\n  b<SUF>\nprint(f(1))\n<MID>",
+                  "<PRE>def f(a):\n  b =<SUF>\nprint(f(1))\n<MID>"};
+    Bench bench;
+    const auto measured = bench.run(keys, "full,pie,pie+seam:100000,pie+oracle:4,prefix");
+    CHECK(measured.at("pie").n_edits == 3);
+    CHECK(measured.at("full").tokens_encoded == measured.at("full").tokens_after);
+    CHECK(measured.at("pie+seam:100000").kl < 1e-6);
+    CHECK(measured.at("pie").tokens_encoded < 12);
+    CHECK(measured.at("pie").kl > 0);
+    CHECK(measured.at("pie+oracle:4").failure.find("several edits") != std::string::npos);
+    CHECK(measured.at("prefix").kl < 1e-6);
+}
+
+TEST_CASE("programs are judged by their tests, where that is allowed") {
+    EvalRow problem = plain_row;
+    problem.test = "check()\n";
+    CHECK(Bench().run(problem, "full").at("full").failure.find("--run-code") != std::string::npos);
+    std::vector<std::string> programs;
+    Bench bench({.model = "tiny",
+                 .n_program_tokens = 6,
+                 .run_program = [&](const std::string& program) -> Result<bool> {
+                     programs.push_back(program);
+                     return programs.size() == 2;
+                 }});
+    const auto measured = bench.run(problem, "full,reuse");
+    REQUIRE(programs.size() == 2);
+    for (const std::string& program : programs) {
+        CHECK(program.starts_with(problem.after));
+        CHECK(program.ends_with("check()\n"));
+    }
+    CHECK(measured.at("full").passed == false);
+    CHECK(measured.at("reuse").passed == true);
+    CHECK(!bench.run(plain_row, "full").at("full").passed.has_value());
 }
 
 TEST_CASE("a row that is too long fails with the reason, and the next one is measured") {
@@ -208,7 +326,7 @@ TEST_CASE("a cancelled run hands over nothing and says so") {
     const std::atomic<bool> cancel = true;
     bench.engine->set_cancel_flag(&cancel);
     const std::vector<Method> methods = *parse_methods("full,pie");
-    const auto done = bench.runner->run(plain_row, methods, [](const Measurement&) -> Result<void> {
+    const auto done = bench.runner->run(plain_row, nullptr, methods, [](const Measurement&) -> Result<void> {
         FAIL("a cancelled row was measured");
         return {};
     });

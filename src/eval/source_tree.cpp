@@ -67,19 +67,6 @@ bool is_word_byte(char c) {
            (byte >= 'A' && byte <= 'Z');
 }
 
-std::vector<std::string> split_lines(std::string_view text) {
-    std::vector<std::string> lines;
-    while (!text.empty()) {
-        const size_t length = std::min(text.find('\n'), text.size() - 1) + 1;
-        lines.emplace_back(text.substr(0, length));
-        text.remove_prefix(length);
-    }
-    if (!lines.empty() && !lines.back().ends_with('\n')) {
-        lines.back() += '\n'; // any line may come to stand before another one
-    }
-    return lines;
-}
-
 // The block that is open behind a line, if `open` was in front of it.
 const Block* block_behind(std::string_view line, const Block* open, const Language& language) {
     while (true) {
@@ -153,6 +140,27 @@ const Language* language_of(const fs::path& path) {
         }
     }
     return nullptr;
+}
+
+std::vector<std::string> split_lines(std::string_view text) {
+    std::vector<std::string> lines;
+    while (!text.empty()) {
+        const size_t length = std::min(text.find('\n'), text.size() - 1) + 1;
+        lines.emplace_back(text.substr(0, length));
+        text.remove_prefix(length);
+    }
+    if (!lines.empty() && !lines.back().ends_with('\n')) {
+        lines.back() += '\n';
+    }
+    return lines;
+}
+
+std::string joined(std::span<const std::string> lines) {
+    std::string text;
+    for (const std::string& line : lines) {
+        text += line;
+    }
+    return text;
 }
 
 std::string_view trimmed(std::string_view line) {

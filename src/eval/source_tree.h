@@ -36,6 +36,11 @@ const Language* language_of(const std::filesystem::path& path);
 // Without white space at either end.
 std::string_view trimmed(std::string_view line);
 
+// Each with its line break; the last one gets one where it has none, as any line may come to stand before
+// another one.
+std::vector<std::string> split_lines(std::string_view text);
+std::string joined(std::span<const std::string> lines);
+
 // The names in a line that a programmer chose, from left to right, repetitions included: words of at least
 // three letters that no language reserves. Views into `line`.
 std::vector<std::string_view> identifiers(std::string_view line);

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# eval_results.sh [MODEL] [SAMPLES] [OUT]: the measurements of docs/results.md, over source trees named by package
+# and version, which land in the cache. SAMPLES are of each language and setting. Run again, it goes on where it
+# was, and with more SAMPLES it adds to what is there. PARTS names some of checks, tasks, keys and problems;
+# "problems" runs code that the model wrote, in a sandbox, and needs HUMAN_EVAL, the path of HumanEval.jsonl.gz.
+# The Java sources need Maven.
+set -euo pipefail
+
+# shellcheck source=scripts/pinned.sh
+source "$(dirname "$0")/pinned.sh"
+model=${1:-qwen2.5-coder-0.5b}
+samples=${2:-10}
+out=${3:-$cache/eval/$model}
+pie=$root/build/release/bin/pie
+sources=$cache/src
+data=$cache/eval/data
+mkdir -p "$sources" "$data" "$out"
+
+unpack() { # FOLDER ARCHIVE...: wheels and archives of sources are zip files
+    local folder=$1
+    shift
+    for archive in "$@"; do
+        python3 -m zipfile -e "$archive" "$folder"
+        rm "$archive"
+    done
+}
+
+fetch_python() { # NAME VERSION: a pure Python package, as its wheel holds it
+    local folder=$sources/$1-$2
+    if [[ ! -d $folder ]]; then
+        rm -rf "$folder.part"
+        mkdir -p "$folder.part"
+        python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$folder.part" "$1==$2"
+        unpack "$folder.part" "$folder.part"/*.whl
+        mv "$folder.part" "$folder"
+    fi
+}
+
+fetch_java() { # GROUP NAME VERSION: a library, as its archive of sources holds it
+    local folder=$sources/$2-$3
+    if [[ ! -d $folder ]]; then
+        rm -rf "$folder.part"
+        mkdir -p "$folder.part"
+        mvn --quiet dependency:copy "-Dartifact=$1:$2:$3:jar:sources" "-DoutputDirectory=$folder.part"
+        unpack "$folder.part" "$folder.part"/*.jar
+        mv "$folder.part" "$folder"
+    fi
+}
+
+build() { # FOLDER LANGUAGE
+    local file=$data/$1.jsonl
+    [[ -e $file ]] || "$pie" eval build --repo "$sources/$1" --name "${1%-*}" --lang "$2" -n 40 --seed 1 \
+        --tokens-min 1000 --tokens-max 1800 --out "$file"
+}
+
+measure() { # SAMPLES EDITS METHODS
+    "$pie" eval run -m "$model" -n "$1" --seed 1 --out "$out" -c 4096 --edits "$2" --methods "$3" \
+        --data "${files[@]}" >"$out/log.md"
+}
+
+fetch_python flask 3.0.3
+fetch_python rich 13.7.1
+fetch_python networkx 3.3
+fetch_java org.apache.commons commons-lang3 3.14.0
+fetch_java com.google.code.gson gson 2.11.0
+python_folders=(flask-3.0.3 rich-13.7.1 networkx-3.3)
+java_folders=(commons-lang3-3.14.0 gson-2.11.0)
+files=()
+for folder in "${python_folders[@]}"; do build "$folder" python && files+=("$data/$folder.jsonl"); done
+for folder in "${java_folders[@]}"; do build "$folder" java && files+=("$data/$folder.jsonl"); done
+
+edits=insertion,deletion,edition,contextual-single-5,contextual-single-15,contextual-multi-5,contextual-multi-15,rename,typing
+methods=full,full:64,reuse,cfe,pie,pie+seam:1,pie+seam,pie+attention:16,pie+attention:64
+for part in ${PARTS:-checks tasks keys problems}; do
+    echo "== $part: $(date)" >&2
+    case $part in
+    checks) measure 5 insertion,typing full,full:64,prefix,pie,pie+seam,pie+heal,other-sample,rotate+1 ;;
+    tasks) measure "$samples" "$edits" "$methods" ;;
+    keys) measure 3 keystrokes-20,keystrokes-60,keystrokes-120 full,pie,pie+seam:1,pie+seam ;;
+    problems)
+        "$pie" eval run -m "$model" -n 60 --seed 1 --out "$out" --edits insertion-3 --run-code \
+            --methods full,reuse,cfe,pie,pie+seam --data "${HUMAN_EVAL:?}" >"$out/log.md"
+        ;;
+    *) echo "There is no part '$part'; see the head of $0." >&2 && exit 2 ;;
+    esac
+done
+gzip -9 -c "$out/results.jsonl" >"$root/docs/results/$model.jsonl.gz"

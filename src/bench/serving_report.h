@@ -1,0 +1,75 @@
+#pragma once
+
+// What measurements of servers say: the quantiles of each system, how much sooner than llama-server's best
+// setting ours gives the first token, how far it is from the limit, and which of these ratios fell between
+// two runs.
+//
+// Thread rule: pure functions.
+
+#include "bench/serving_results.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace pie {
+
+struct Quantiles {
+    double p50 = 0;
+    double p99 = 0; // the largest of fewer than 100
+};
+
+// By the nearest rank. Of nothing both are 0.
+Quantiles quantiles_of(std::vector<double> values);
+
+struct SystemSummary {
+    std::string system;
+    size_t n_steps = 0;
+    Quantiles first_ms;
+    Quantiles total_ms;
+    double prompt_ms = 0; // p50, like the following
+    double tokens_encoded = 0;
+    double tokens_context = 0;
+    double tokens_written = 0;
+    int32_t n_checked = 0;
+    double equal_first_lines = 0;
+    double equal_tokens = 0;
+    uint64_t peak_memory_bytes = 0;
+};
+
+// One workload at one length of context.
+struct ServingCell {
+    RunConditions conditions;
+    std::string workload;
+    int32_t context = 0;
+    std::vector<SystemSummary> systems; // in the order of the table of systems, the limit last
+    std::optional<double> over_limit;   // ours over the limit, p50 of the steps' ratios
+    // Llama-server's quickest setting over ours.
+    std::string best; // the quickest setting by p50; empty where none was measured
+    std::optional<double> sooner_p50;
+    std::optional<double> sooner_p99;
+};
+
+// By model, threads and context; workloads in the order of their table. Where a cell was measured more than
+// once, the last time counts.
+std::vector<ServingCell> summarise_serving(std::span<const ServingMeasurement> measurements);
+
+// Null where the cell has no time of it.
+const SystemSummary* find_system(const ServingCell& cell, std::string_view name);
+
+struct RatioChange {
+    std::string name; // "typing at 4096 tokens of MODEL"
+    double before = 0;
+    double after = 0;
+    bool fell = false;
+};
+
+// `sooner_p50` of the cells that are in both.
+std::vector<RatioChange> compare_serving(std::span<const ServingCell> before,
+                                         std::span<const ServingCell> after, double tolerance);
+
+} // namespace pie

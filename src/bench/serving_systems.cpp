@@ -1,0 +1,76 @@
+#include "bench/serving_systems.h"
+
+#include "base/interrupt.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <thread>
+#include <utility>
+
+namespace pie {
+namespace {
+
+// llama-server is started as the presets for llama.vim start it (--fim-qwen-…), but for its context and port.
+// The last two give caching by prefix the order of texts that suits it best: the first where nothing changes
+// above the cursor's line, the second where nothing changes behind the cursor.
+constexpr ServingSystem table[] = {
+    {our_system, "pie serve, /infill", ServerProgram::pie, FillOrder::infill, ""},
+    {"llama.vim", "llama-server as llama.vim's presets start it", ServerProgram::llama_server,
+     FillOrder::prefix_first, "256"},
+    {"reuse-1", "the same with --cache-reuse 1", ServerProgram::llama_server, FillOrder::prefix_first, "1"},
+    {"line-last", "llama-server, the cursor's line behind <MID>", ServerProgram::llama_server,
+     FillOrder::line_last, "256"},
+    {"suffix-first", "llama-server, the suffix before the prefix", ServerProgram::llama_server,
+     FillOrder::suffix_first, "256"},
+};
+
+constexpr auto start_time_max = std::chrono::minutes(5);
+
+} // namespace
+
+std::span<const ServingSystem> serving_systems() {
+    return table;
+}
+
+std::vector<std::string> server_arguments(const ServingSystem& system, const ServerSetting& setting,
+                                          int port) {
+    std::vector<std::string> arguments = {"-m",     setting.model.string(),
+                                          "-c",     std::to_string(setting.n_ctx),
+                                          "-t",     std::to_string(setting.n_threads),
+                                          "--port", std::to_string(port)};
+    if (system.program == ServerProgram::pie) {
+        arguments.insert(arguments.begin(), "serve");
+        arguments.insert(arguments.end(), {"--n-predict", "64", "--log-level", "warning"});
+    } else {
+        arguments.insert(arguments.end(), {"--host", "127.0.0.1", "-b", "1024", "-ub", "1024",
+                                           "--cache-reuse", std::string(system.cache_reuse)});
+    }
+    return arguments;
+}
+
+Result<RunningServer> RunningServer::start(const ServingSystem& system, const ServerSetting& setting) {
+    PIE_ASSIGN(const int port, find_free_port());
+    const std::filesystem::path log =
+        setting.logs.empty() ? "/dev/null" : setting.logs / fmt::format("{}.log", system.name);
+    PIE_ASSIGN(auto process,
+               ChildProcess::start(system.program == ServerProgram::pie ? setting.pie : setting.llama_server,
+                                   server_arguments(system, setting, port), log));
+    ServerClient client(std::string(system.name), port);
+    const auto deadline = std::chrono::steady_clock::now() + start_time_max;
+    while (!client.is_ready()) {
+        if (interrupted()) {
+            return fail_interrupted("what is in the results stays there");
+        }
+        if (process.has_ended() || std::chrono::steady_clock::now() > deadline) {
+            return fail(ErrorCode::internal,
+                        fmt::format("the server '{}' does not start; {}", system.name,
+                                    setting.logs.empty() ? "with --out DIR its log is kept there"
+                                                         : "its log is " + log.string()));
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    }
+    return RunningServer(system, std::move(process), std::move(client));
+}
+
+} // namespace pie
