@@ -54,7 +54,7 @@ Result<void> EventReader::take(std::string_view data) {
             return {};
         }
         is_complete_ = true;
-        const Json timings = event.at("timings");
+        const Json& timings = event.at("timings");
         answer_.tokens_encoded = timings.at("prompt_n");
         answer_.tokens_kept = timings.at("cache_n");
         answer_.tokens_written = timings.at("predicted_n");

@@ -50,8 +50,8 @@ ServingRun::ServingRun(const LoadedModel& model, const SourceTree& sources, Serv
     conditions_.n_predict = SideBySide::n_predict;
     conditions_.n_threads = setting_.n_threads;
     // It is about servers that know nothing yet.
-    std::ranges::stable_partition(plan_.workloads,
-                                  [](const Workload* workload) { return workload->name == opening; });
+    std::stable_partition(plan_.workloads.begin(), plan_.workloads.end(),
+                          [](const Workload* workload) { return workload->name == opening; });
 }
 
 size_t ServingRun::steps_of(const Workload& workload) const {

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <map>
-#include <ranges>
 #include <utility>
 
 namespace pie {
@@ -140,9 +139,23 @@ Steps insert_steps(const Workload& workload, const WorkloadInput& input) {
     return steps;
 }
 
+// So many tokens behind the end of a line go, and at each step those that followed them. (To take out what
+// was inserted before would be an undo, which servers that keep old prompts know already.)
 Steps delete_steps(const Workload& workload, const WorkloadInput& input) {
-    Steps steps = insert_steps(workload, input);
-    std::ranges::reverse(steps);
+    DocumentState state = untouched(input.document);
+    const Lines& lines = input.document.lines;
+    const size_t place = line_end(lines, line_at(lines, workload.place));
+    Steps steps = {{state, thought_ms}};
+    for (size_t i = 0; i < input.n_steps && place + 1 < state.text.size(); ++i) {
+        const size_t n =
+            text_of_tokens(std::string_view(state.text).substr(place), workload.n_tokens, input.count).size();
+        if (place < state.cursor && state.cursor < place + n) {
+            break;
+        }
+        state.text.erase(place, n);
+        state.cursor -= place < state.cursor ? n : 0;
+        steps.push_back({state, thought_ms});
+    }
     return steps;
 }
 
@@ -307,9 +320,13 @@ Result<std::vector<const Workload*>> choose_workloads(std::string_view names) {
         names.remove_prefix(std::min(names.size(), name.size() + 1));
         const auto found = std::ranges::find(table, name, &Workload::name);
         if (found == std::end(table)) {
-            return fail(ErrorCode::invalid_argument,
-                        fmt::format("there is no workload '{}'; the workloads are {}", name,
-                                    fmt::join(workloads() | std::views::transform(&Workload::name), ", ")));
+            Lines known;
+            for (const Workload& workload : table) {
+                known.emplace_back(workload.name);
+            }
+            return fail(
+                ErrorCode::invalid_argument,
+                fmt::format("there is no workload '{}'; the workloads are {}", name, fmt::join(known, ", ")));
         }
         chosen.push_back(found);
     }

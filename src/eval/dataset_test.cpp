@@ -40,7 +40,7 @@ struct Folder {
     ScratchFolder scratch;
 
     std::filesystem::path write(const std::string& name, const std::vector<std::string>& lines) const {
-        const std::filesystem::path path = scratch.path / name;
+        std::filesystem::path path = scratch.path / name;
         std::ofstream file(path, std::ios::binary);
         for (const std::string& line : lines) {
             file << line << "\n";

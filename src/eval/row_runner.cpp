@@ -242,14 +242,15 @@ const RowRunner::Outcome* RowRunner::find_shared(const Method& method) const {
 
 Result<Measurement> RowRunner::measure(const Method& method, const RowWork& work, Measurement m) {
     const Outcome* shared = find_shared(method);
-    std::optional<Outcome> own;
+    Outcome own;
     if (shared == nullptr) {
         PIE_ASSIGN(own, apply(method, work));
+        shared = &own;
         if (method.depends_on == DependsOn::edited_prompt) {
-            shared = &(reference_->outcomes[method.name] = *std::move(own));
+            shared = &(reference_->outcomes[method.name] = std::move(own));
         }
     }
-    const Outcome& outcome = shared != nullptr ? *shared : *own;
+    const Outcome& outcome = *shared;
     m.tokens_before = static_cast<int32_t>(work.encoded.before.size());
     m.tokens_after = static_cast<int32_t>(work.encoded.after.size());
     m.tokens_scored = static_cast<int32_t>(work.encoded.target.size());
