@@ -42,13 +42,16 @@ Result<SavedCache> Worker::restore(DocumentState& document, const std::filesyste
         live.clear();
         auto logits = load_snapshot(path, *model_, live.cache());
         LiveSequence& sequence = live.sequence();
+        Result<void> result;
         if (logits) {
             sequence.rewind(sequence.n_tokens(), *std::move(logits));
+        } else {
+            result = tl::unexpected<Error>(logits.error());
         }
         restored.tokens = sequence.n_tokens();
         const Lock lock(mutex_);
         SessionStats& stats = document.stats;
-        if (logits && stats.version == version) { // else a newer text came meanwhile, and stays
+        if (result && stats.version == version) { // else a newer text came meanwhile, and stays
             document.source.reset();
             stats = {};
         }
@@ -56,7 +59,7 @@ Result<SavedCache> Worker::restore(DocumentState& document, const std::filesyste
         stats.tokens_exact = sequence.n_exact();
         document.behind = document.source != nullptr;
         document.stale = stats.tokens_exact < stats.tokens;
-        return logits ? Result<void>() : tl::unexpected<Error>(std::move(logits).error());
+        return result;
     };
     PIE_TRY(perform(document, restore, stop, {.preparation = Preparation::none}));
     restored.bytes = size_of(path);

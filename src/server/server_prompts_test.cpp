@@ -4,6 +4,8 @@
 #include "server/test_server.h"
 
 #include <map>
+#include <string>
+#include <vector>
 
 namespace pie {
 namespace {
@@ -77,13 +79,15 @@ TEST_CASE("a prompt with the markers in its text is filled in like any other") {
 
 TEST_CASE("a prompt with other markers, or none that fit, stays as it is") {
     const TestServer server;
-    for (const std::string& prompt :
-         {"<|endoftext|><fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>",
-          "<fim_prefix>" + prefix + "<|endoftext|><fim_suffix>" + suffix + "<fim_middle>",
-          "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_suffix>x<fim_middle>",
-          "<fim_suffix>" + suffix + "<fim_prefix>" + prefix + "<fim_middle>",
-          "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>    for",
-          "<fim_prefix>" + prefix + "<fim_middle>", std::string("<fim_prefix><fim_middle>")}) {
+    const std::vector<std::string> prompts = {
+        "<|endoftext|><fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>",
+        "<fim_prefix>" + prefix + "<|endoftext|><fim_suffix>" + suffix + "<fim_middle>",
+        "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_suffix>x<fim_middle>",
+        "<fim_suffix>" + suffix + "<fim_prefix>" + prefix + "<fim_middle>",
+        "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>    for",
+        "<fim_prefix>" + prefix + "<fim_middle>",
+        "<fim_prefix><fim_middle>"};
+    for (const std::string& prompt : prompts) {
         CAPTURE(prompt);
         CHECK(server.ask("/completion", greedy({{"prompt", prompt}, {"cache_prompt", false}}))["content"] ==
               continued_by_library(server, prompt));
