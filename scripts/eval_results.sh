@@ -14,7 +14,7 @@ out=${3:-$cache/eval/$model}
 pie=$root/build/release/bin/pie
 sources=$cache/src
 data=$cache/eval/data
-mkdir -p "$sources" "$data" "$out"
+mkdir -p "$sources" "$data" "$out" "$root/docs/results"
 
 unpack() { # FOLDER ARCHIVE...: wheels and archives of sources are zip files
     local folder=$1
