@@ -132,8 +132,9 @@ class Typist {
     }
 
     Result<void> encode() {
-        return worker_.perform(*document_, [](LiveDocument&, const UpdateReport&) { return Result<void>(); },
-                               {});
+        const auto nothing = [](LiveDocument&, const UpdateReport&) { return Result<void>(); };
+        PIE_TRY(worker_.perform(*document_, nothing, {}));
+        return {};
     }
 
   private:
