@@ -97,9 +97,9 @@ struct UpdateReport {
     int32_t tokens_context = 0; // of the sequence wanted
     int32_t tokens_kept = 0;    // served from the cache
     int32_t tokens_moved = 0;   // kept ones whose position changed
-    int32_t tokens_encoded = 0;
-    int32_t tokens_exact = 0; // of the sequence, from its start on: what a full recompute would hold
-    double milliseconds = 0;  // from the call to the logits of the last token
+    int32_t tokens_encoded = 0; // also a likely next token that was encoded along
+    int32_t tokens_exact = 0;   // of the sequence, from its start on: what a full recompute would hold
+    double milliseconds = 0;    // from the call to the logits of the last token
 };
 
 struct Completion {

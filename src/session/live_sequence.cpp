@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <limits>
 
@@ -141,7 +142,7 @@ Result<int32_t> LiveSequence::append_whole_batches(std::span<const TokenId> want
 }
 
 Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const ReuseOptions& options,
-                                          const UpdateProgress& progress) {
+                                          const UpdateProgress& progress, std::optional<TokenId> ahead) {
     PIE_CHECK(!wanted.empty(), "a prompt has at least one token");
     const auto start = std::chrono::steady_clock::now();
     UpdateReport report{.tokens_context = static_cast<int32_t>(wanted.size())};
@@ -158,12 +159,23 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         }
         PIE_ASSIGN(n_appended, append_whole_batches(wanted, progress));
     }
-    const EditPlan edit = plan(wanted, options);
-    PIE_TRY(run(edit, wanted, options.method, [&](int32_t done, int32_t total) {
+    const auto report_progress = [&](int32_t done, int32_t total) {
         if (progress) {
             progress(n_appended + done, n_appended + total);
         }
-    }));
+    };
+    EditPlan edit;
+    if (ahead && std::ssize(wanted) < n_tokens_max()) {
+        std::vector<TokenId> sequence(wanted.begin(), wanted.end());
+        sequence.push_back(*ahead);
+        edit = plan(sequence, options);
+        pie::encode_again(edit, std::array{Position(report.tokens_context - 1)});
+        PIE_TRY(run(edit, sequence, options.method, report_progress, 2));
+        keep_ahead();
+    } else {
+        edit = plan(wanted, options);
+        PIE_TRY(run(edit, wanted, options.method, report_progress));
+    }
     report.tokens_kept = edit.tokens_kept - n_appended;
     report.tokens_moved = edit.tokens_moved;
     report.tokens_encoded = static_cast<int32_t>(edit.encode.size()) + n_appended;
@@ -173,7 +185,8 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
 }
 
 Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
-                               const UpdateProgress& progress) {
+                               const UpdateProgress& progress, int32_t n_outputs) {
+    ahead_.reset();
     KvCells& cells = cache_.cells();
     if (!cells.can_begin(plan)) {
         return fail(ErrorCode::too_large,
@@ -185,7 +198,7 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
     if (method == ReuseMethod::cfe) {
         cells.leave_keys();
     }
-    if (auto encoded = encode(wanted, plan.encode, progress); !encoded) {
+    if (auto encoded = encode(wanted, plan.encode, progress, n_outputs); !encoded) {
         cells.rollback();
         return encoded;
     }
@@ -197,32 +210,61 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
     return {};
 }
 
+// Leaves the logits of the last `n_outputs` tokens, one row behind the other.
 Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<const Position> positions,
-                                  const UpdateProgress& progress) {
+                                  const UpdateProgress& progress, int32_t n_outputs) {
     const auto n_batch = static_cast<size_t>(engine_.n_batch());
+    const auto outputs_begin = Position(static_cast<int32_t>(wanted.size()) - n_outputs);
+    std::vector<float> rows; // a cancelled update leaves the old ones
     for (size_t done = 0; done < positions.size(); done += n_batch) {
         const auto chunk = positions.subspan(done, std::min(n_batch, positions.size() - done));
         const std::vector<TokenId> tokens = tokens_at(wanted, chunk);
         const std::vector<CellIndex> cells = cache_.cells().place(chunk);
-        const auto last = static_cast<int32_t>(chunk.size()) - 1;
-        PIE_ASSIGN(
-            const std::span<const float> logits,
-            engine_.compute(
-                cache_,
-                {.tokens = tokens, .positions = chunk, .cells = cells, .outputs = std::span(&last, 1)}));
-        // Until the last token's are there, a cancelled update leaves the old ones.
-        if (chunk.back() == Position(static_cast<int32_t>(wanted.size()) - 1)) {
-            logits_.assign(logits.begin(), logits.end());
+        const auto n_before =
+            std::ranges::count_if(chunk, [&](Position position) { return position < outputs_begin; });
+        // A batch always computes a row.
+        std::vector<int32_t> outputs;
+        for (auto i = std::min<std::ptrdiff_t>(n_before, std::ssize(chunk) - 1); i < std::ssize(chunk); ++i) {
+            outputs.push_back(static_cast<int32_t>(i));
+        }
+        PIE_ASSIGN(const std::span<const float> logits,
+                   engine_.compute(
+                       cache_, {.tokens = tokens, .positions = chunk, .cells = cells, .outputs = outputs}));
+        if (n_before < std::ssize(chunk)) {
+            rows.insert(rows.end(), logits.begin(), logits.end());
         }
         if (progress) {
             progress(static_cast<int32_t>(done + chunk.size()), static_cast<int32_t>(positions.size()));
         }
     }
+    if (!rows.empty()) {
+        logits_ = std::move(rows);
+    }
     return {};
+}
+
+// Takes the last token, encoded with its logits behind those of the one before, out of the sequence again.
+void LiveSequence::keep_ahead() {
+    const int32_t n = n_tokens() - 1;
+    const auto middle = logits_.begin() + std::ssize(logits_) / 2;
+    ahead_ = Ahead{tokens().back(), cache_.cells().cell_at(Position(n)), {middle, logits_.end()}};
+    logits_.erase(middle, logits_.end());
+    cache_.cells().truncate(n);
+}
+
+std::span<const float> LiveSequence::take_ahead() {
+    const CellIndex cell = cache_.cells().append(ahead_->token);
+    cache_.copy_rows(cache_, std::span(&ahead_->cell, 1), std::span(&cell, 1));
+    logits_ = std::move(ahead_->logits);
+    ahead_.reset();
+    return logits_;
 }
 
 Result<std::span<const float>> LiveSequence::extend(std::span<const TokenId> tokens, Observe observe) {
     PIE_CHECK(branch_of_.empty(), "a sequence goes on when its branches are dropped");
+    if (ahead_ && tokens.size() == 1 && tokens.front() == ahead_->token) {
+        return take_ahead();
+    }
     std::vector<Position> positions;
     for (int32_t i = 0; i < static_cast<int32_t>(tokens.size()); ++i) {
         positions.emplace_back(n_tokens() + i);
@@ -260,6 +302,7 @@ Result<std::span<const float>> LiveSequence::extend_branches(std::span<const Bra
 }
 
 Result<std::span<const float>> LiveSequence::append(Batch batch, Observe observe) {
+    ahead_.reset();
     const int32_t before = n_tokens();
     const auto n = static_cast<int32_t>(batch.tokens.size());
     PIE_CHECK(n > 0 && n <= engine_.n_batch(), "one batch is appended at a time");
@@ -345,6 +388,7 @@ void LiveSequence::clear() {
 void LiveSequence::rewind(int32_t n_tokens, std::vector<float> logits) {
     cache_.cells().truncate(n_tokens);
     logits_ = std::move(logits);
+    ahead_.reset();
     branch_of_.clear();
 }
 

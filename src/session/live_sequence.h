@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -63,12 +64,14 @@ class LiveSequence {
     LiveSequence(Engine& engine, KvCache& cache);
 
     // Turns the cached sequence into `wanted` (not empty) and computes the logits of its last token; where
-    // they are the same, nothing is done. Errors:
+    // they are the same, nothing is done. `ahead` is a token that may well be the next: where anything is
+    // encoded it is too, in the same batch, and if the next call is extend() by this token alone, that one
+    // costs nothing. Errors:
     // too_large (more tokens than cells), cancelled, internal; the cache is then as KvCells::rollback()
     // leaves it, except that whole batches of what was only appended stay, so that a long prefill can go on
     // later.
     Result<UpdateReport> update(std::span<const TokenId> wanted, const ReuseOptions& options,
-                                const UpdateProgress& progress = {});
+                                const UpdateProgress& progress = {}, std::optional<TokenId> ahead = {});
 
     // Appends tokens; logits [tokens.size()][n_vocab], valid until the next call. Errors: as above.
     Result<std::span<const float>> extend(std::span<const TokenId> tokens, Observe observe = Observe::no);
@@ -119,13 +122,22 @@ class LiveSequence {
     Engine& engine() const { return engine_; }
 
   private:
+    // A token behind the sequence, encoded into a cell that is free but not written to since.
+    struct Ahead {
+        TokenId token;
+        CellIndex cell;
+        std::vector<float> logits;
+    };
+
     Result<void> adopt(std::span<const TokenId> wanted);
     Result<int32_t> append_whole_batches(std::span<const TokenId> wanted, const UpdateProgress& progress);
     EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options) const;
     Result<void> run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
-                     const UpdateProgress& progress);
+                     const UpdateProgress& progress, int32_t n_outputs = 1);
     Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
-                        const UpdateProgress& progress);
+                        const UpdateProgress& progress, int32_t n_outputs);
+    void keep_ahead();
+    std::span<const float> take_ahead();
     Result<int32_t> encode_again(std::span<const Position> positions);
     // The batch gets cells, and logits of each token.
     Result<std::span<const float>> append(Batch batch, Observe observe);
@@ -136,6 +148,7 @@ class LiveSequence {
     LayerSet observed_;
     Donors donors_;
     std::vector<float> logits_;
+    std::optional<Ahead> ahead_;
     std::vector<int32_t> branch_of_; // of the last tokens, while there are branches
     int64_t changes_ = 0;
 };

@@ -307,6 +307,62 @@ TEST_CASE("a cancelled extension is taken back") {
     live.engine->set_cancel_flag(nullptr);
 }
 
+TEST_CASE("a token encoded ahead goes on from, or is forgotten, as if it had not been") {
+    const auto model = testing::load_tiny_model(small);
+    for (const size_t n_deleted : {0U, 3U}) { // without and with cells before it that come free
+        CAPTURE(n_deleted);
+        for (const size_t n_batch : {512U, 4U}) {
+            CAPTURE(n_batch);
+            std::vector<TokenId> tokens = random_tokens(60, 5);
+            Live live(*model, static_cast<int32_t>(n_batch));
+            live.update(std::span(tokens).first(50), {});
+            tokens.erase(tokens.begin() + 20, tokens.begin() + 20 + static_cast<std::ptrdiff_t>(n_deleted));
+            const std::vector<TokenId> wanted(tokens.begin(), tokens.begin() + 48);
+            const TokenId ahead(11);
+            REQUIRE(live.sequence.update(wanted, seam_to_the_end, {}, ahead).has_value());
+            live.cache->cells().check_invariant();
+            CHECK(std::ranges::equal(live.sequence.tokens(), wanted));
+            CHECK(relative_error(live.logits(), recompute(*model, wanted)) < 2e-3);
+
+            for (const TokenId next : {ahead, TokenId(12)}) {
+                CAPTURE(next.value);
+                REQUIRE(live.sequence.update(wanted, seam_to_the_end, {}, ahead).has_value());
+                std::vector<TokenId> longer = wanted;
+                for (const TokenId token : {next, TokenId(13)}) {
+                    longer.push_back(token);
+                    REQUIRE(live.sequence.extend(std::span(&token, 1)).has_value());
+                    CHECK(relative_error(live.logits(), recompute(*model, longer)) < 2e-3);
+                }
+                live.cache->cells().check_invariant();
+                CHECK(std::ranges::equal(live.sequence.tokens(), longer));
+                live.sequence.rewind(static_cast<int32_t>(wanted.size()), {});
+            }
+        }
+    }
+}
+
+TEST_CASE("to go on by the token that was encoded ahead computes nothing, and changes end that") {
+    const auto model = testing::load_tiny_model(small);
+    const std::vector<TokenId> wanted = random_tokens(30, 6);
+    const std::array ahead = {TokenId(11)};
+    std::atomic<bool> cancel = true; // whatever computes fails
+    Live live(*model);
+    const auto goes_on = [&] {
+        live.engine->set_cancel_flag(&cancel);
+        const bool done = live.sequence.extend(ahead).has_value();
+        live.engine->set_cancel_flag(nullptr);
+        return done;
+    };
+    REQUIRE(live.sequence.update(wanted, {}, {}, ahead.front()).has_value());
+    CHECK(goes_on());
+    live.sequence.rewind(30, {});
+    CHECK(!goes_on());
+    REQUIRE(live.sequence.update(wanted, {}, {}, ahead.front()).has_value());
+    const std::array other = {TokenId(12)};
+    REQUIRE(live.sequence.extend(other).has_value());
+    CHECK(!goes_on());
+}
+
 TEST_CASE("healed to the end, the logits are those of a full recompute") {
     const auto model = testing::load_tiny_model(small);
     Errors healed;
