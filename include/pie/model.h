@@ -54,7 +54,8 @@ struct ModelOptions {
     double update_milliseconds = 100;
     bool heal_when_idle = true; // until every cache is what a full recompute would hold
 
-    size_t ram_bytes_max = 2'000'000'000; // of all caches together; the session in use may exceed it alone
+    // Of all caches, and of copies that are being saved, together; the session in use may exceed it alone.
+    size_t ram_bytes_max = 2'000'000'000;
     // Where caches are kept that do not fit, or that a later process may go on with. They hold the user's
     // text, so only its owner can read them. Empty: what does not fit is forgotten.
     std::filesystem::path snapshot_folder = {};

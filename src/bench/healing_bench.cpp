@@ -3,6 +3,7 @@
 //
 //   healing_bench MODEL.gguf TEXT [EDITS]
 
+#include "base/quantile.h"
 #include "cache/kv_cache.h"
 #include "engine/engine.h"
 #include "eval/metrics.h"
@@ -11,7 +12,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <chrono>
@@ -33,11 +33,6 @@ constexpr int interruptions = 40;
 
 double milliseconds_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
-
-double percentile(std::vector<double> values, double share) {
-    std::ranges::sort(values);
-    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
 }
 
 class HealingBench {
@@ -79,7 +74,7 @@ class HealingBench {
             fmt::print("prefill {:.1f} tokens/s, healing {:.1f}, ratio {:.3f}\n", prefill * 1000,
                        healing * 1000, ratios.back());
         }
-        fmt::print("healing / prefill: median {:.3f}\n", percentile(ratios, 0.5));
+        fmt::print("healing / prefill: median {:.3f}\n", median(ratios));
         return {};
     }
 
@@ -109,7 +104,7 @@ class HealingBench {
         engine_.set_cancel_flag(nullptr);
         fmt::print(
             "an edit waits for healing to stop: p50 {:.1f} ms, p99 {:.1f} ms, most {:.1f} ms, {} times\n",
-            percentile(waits, 0.5), percentile(waits, 0.99), percentile(waits, 1), waits.size());
+            median(waits), quantile(waits, 0.99), quantile(waits, 1), waits.size());
         return {};
     }
 

@@ -2,18 +2,25 @@
 // completion: how long it takes from the last key to the first token, and how often the first line written is
 // what a full recompute writes; once with healing in the pauses and once without.
 //
-//   storm_bench MODEL.gguf TEXT [KEYSTROKES]
+//   storm_bench MODEL.gguf TEXT [KEYSTROKES [CONTEXT]]
 //
-// The keys are TEXT's own, KEYSTROKES bytes from its middle on; TEXT without them is what is there before.
+// The keys are TEXT's own, KEYSTROKES (2,000) bytes from its middle on; TEXT without them is what is there
+// before, as much of it as fits into CONTEXT (5,120) tokens beside a completion. Ctrl-C ends a part: typing
+// with healing, typing without, recomputing, recomputing for the noise; the report is on what there is by
+// then.
 
+#include "base/interrupt.h"
+#include "base/quantile.h"
 #include "eval/metrics.h"
 #include "library/worker.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <fstream>
 #include <functional>
@@ -22,6 +29,7 @@
 #include <span>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -33,8 +41,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds key_period(100);
 constexpr std::chrono::milliseconds pause_length(1000);
-constexpr int keys_to_pause = 25; // on average
-constexpr int32_t n_ctx = 5120;
+constexpr int keys_to_pause = 25;   // on average
 constexpr size_t n_recomputed = 24; // completions, at most, evenly over the session
 constexpr size_t n_noise = 6;
 
@@ -57,17 +64,17 @@ struct Script {
     std::string typed;
     size_t at = 0;
     std::vector<Pause> pauses;
-
-    // About `n` of the pauses, evenly spread.
-    std::vector<size_t> sample(size_t n) const {
-        std::vector<size_t> indices;
-        const size_t step = (pauses.size() + n - 1) / n;
-        for (size_t i = step / 2; i < pauses.size(); i += step) {
-            indices.push_back(i);
-        }
-        return indices;
-    }
 };
+
+// About `n_max` of so many pauses, evenly spread.
+std::vector<size_t> sample(size_t n_pauses, size_t n_max) {
+    std::vector<size_t> indices;
+    const size_t step = std::max<size_t>(1, (n_pauses + n_max - 1) / n_max);
+    for (size_t i = step / 2; i < n_pauses; i += step) {
+        indices.push_back(i);
+    }
+    return indices;
+}
 
 Script make_script(std::string text, size_t n_keys) {
     std::erase_if(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80U; }); // one key a byte
@@ -143,29 +150,32 @@ class Typist {
     Clock::time_point pressed_ = Clock::now();
 };
 
-Result<std::vector<Answer>> type(Worker& worker, const Script& script) {
+// Shows how far a part of the measurement is, and whether that is its end, or Ctrl-C is.
+bool is_over(std::string_view part, size_t done, size_t total) {
+    const bool ends = done == total || interrupted();
+    clear_interrupt();
+    if (ends || ::isatty(STDERR_FILENO) == 1) {
+        fmt::print(stderr, "\r{}: {} of {}{}", part, done, total, ends ? "\n" : "");
+    }
+    return ends;
+}
+
+Result<std::vector<Answer>> type(Worker& worker, const Script& script, std::string_view name) {
     Typist typist(worker);
     PIE_TRY(typist.begin(script.before, ByteOffset(script.at)));
     PIE_TRY(typist.encode());
     std::vector<Answer> answers;
-    for (size_t n = 0; n < script.typed.size(); ++n) {
+    for (size_t n = 0; !is_over(name, n, script.typed.size()); ++n) {
         const Clock::time_point next = Clock::now() + key_period;
         PIE_TRY(typist.press(script.typed[n]));
         if (script.pauses[answers.size()].n_typed == n + 1) {
             PIE_ASSIGN(Answer answer, typist.complete());
             answers.push_back(std::move(answer));
             std::this_thread::sleep_for(pause_length);
-            fmt::print(stderr, "\r{} of {} keys", n + 1, script.typed.size());
         }
         std::this_thread::sleep_until(next);
     }
-    fmt::print(stderr, "\n");
     return answers;
-}
-
-double percentile(std::vector<double> values, double share) {
-    std::ranges::sort(values);
-    return values[static_cast<size_t>(share * static_cast<double>(values.size() - 1))];
 }
 
 void report_times(const std::vector<Answer>& answers) {
@@ -173,15 +183,16 @@ void report_times(const std::vector<Answer>& answers) {
     for (const Answer& answer : answers) {
         times.push_back(answer.milliseconds);
     }
-    fmt::print("    key to first token: p50 {:.1f} ms, p99 {:.1f} ms\n", percentile(times, 0.5),
-               percentile(times, 0.99));
+    fmt::print("    key to first token: p50 {:.1f} ms, p99 {:.1f} ms\n", quantile(times, 0.5),
+               quantile(times, 0.99));
 }
 
-void report_fidelity(const std::map<size_t, Answer>& full, const std::function<Answer(size_t)>& answer_at) {
+void report_fidelity(const std::map<size_t, Answer>& full,
+                     const std::function<const Answer&(size_t)>& answer_at) {
     std::vector<double> kls;
     size_t n_equal = 0;
     for (const auto& [index, reference] : full) {
-        const Answer answer = answer_at(index);
+        const Answer& answer = answer_at(index);
         kls.push_back(kl_divergence(reference.logits, answer.logits));
         n_equal += answer.line == reference.line ? 1 : 0;
     }
@@ -192,19 +203,25 @@ void report_fidelity(const std::map<size_t, Answer>& full, const std::function<A
                                        kls.begin() +
                                            static_cast<std::ptrdiff_t>(std::min(kls.size(), begin + half)));
         fmt::print("    KL of the first token, {} half: p50 {:.5f}, most {:.5f}\n",
-                   begin == 0 ? "first" : "second", percentile(part, 0.5), percentile(part, 1));
+                   begin == 0 ? "first" : "second", quantile(part, 0.5), quantile(part, 1));
     }
 }
 
-// Each text in a cache of its own, in batches of another size for the noise of rounding.
 using Recomputed = std::map<size_t, Answer>; // by index of the pause
 
-Result<Recomputed> recompute(const LoadedModel& model, const Script& script, std::span<const size_t> sample,
-                             int32_t n_batch) {
-    PIE_ASSIGN(const auto engine, Engine::create(model, {.n_batch = n_batch}));
-    PIE_ASSIGN(const auto live, LiveDocument::create(*engine, {.n_ctx = n_ctx}));
+struct Recomputing {
+    int32_t n_ctx = 0;
+    int32_t n_batch = 0;
+};
+
+Result<Recomputed> recompute(const LoadedModel& model, const Script& script, std::span<const size_t> indices,
+                             const Recomputing& options) {
+    PIE_ASSIGN(const auto engine, Engine::create(model, {.n_batch = options.n_batch}));
+    PIE_ASSIGN(const auto live, LiveDocument::create(*engine, {.n_ctx = options.n_ctx}));
+    const std::string name = fmt::format("recomputed in batches of {}", options.n_batch);
     Recomputed answers;
-    for (const size_t i : sample) {
+    while (!is_over(name, answers.size(), indices.size())) {
+        const size_t i = indices[answers.size()];
         const Pause& pause = script.pauses[i];
         const auto start = Clock::now();
         PIE_ASSIGN(const UpdateReport update,
@@ -216,40 +233,74 @@ Result<Recomputed> recompute(const LoadedModel& model, const Script& script, std
                    live->complete({.n_predict = 32, .stop = {.strings = {"\n"}}}));
         answer.line = completion.text;
         answers.emplace(i, std::move(answer));
-        fmt::print(stderr, "\r{} of {} recomputed", answers.size(), sample.size());
     }
-    fmt::print(stderr, "\n");
     return answers;
 }
 
-Result<void> run(const char* path, const Script& script) {
-    std::vector<std::pair<std::string, std::vector<Answer>>> results;
+struct Results {
+    std::vector<std::pair<std::string, std::vector<Answer>>> typed;
+    Recomputed full;
+    Recomputed noise; // the first of them, in other batches
+
+    // What each way of typing came to.
+    size_t n_pauses() const {
+        size_t n = SIZE_MAX;
+        for (const auto& [name, answers] : typed) {
+            n = std::min(n, answers.size());
+        }
+        return n;
+    }
+};
+
+void report(const Results& results) {
+    std::vector<double> full_times;
+    int32_t n_context = 0;
+    for (const auto& [index, answer] : results.full) {
+        full_times.push_back(answer.milliseconds);
+        n_context = std::max(n_context, answer.tokens_encoded);
+    }
+    if (!results.full.empty()) {
+        fmt::print("a prompt of {} tokens; full recompute p50 {:.0f} ms\n", n_context, median(full_times));
+    }
+    for (const auto& way : results.typed) {
+        const std::vector<Answer>& answers = way.second;
+        fmt::print("{}: {} completions\n", way.first, answers.size());
+        if (answers.empty()) {
+            continue;
+        }
+        report_times(answers);
+        report_fidelity(results.full, [&](size_t i) -> const Answer& { return answers[i]; });
+    }
+    fmt::print("full recompute in batches of another size, which is the noise\n");
+    report_fidelity(results.noise, [&](size_t i) -> const Answer& { return results.full.at(i); });
+}
+
+Result<void> run(const char* path, const Script& script, int32_t n_ctx) {
+    Results results;
     for (const bool heals : {true, false}) {
+        const std::string name = heals ? "with healing" : "without healing";
         PIE_ASSIGN(const auto worker, Worker::start(path, {.n_ctx = n_ctx, .heal_when_idle = heals}));
-        PIE_ASSIGN(auto answers, type(*worker, script));
-        results.emplace_back(heals ? "with healing" : "without healing", std::move(answers));
+        PIE_ASSIGN(auto answers, type(*worker, script, name));
+        results.typed.emplace_back(name, std::move(answers));
     }
     PIE_ASSIGN(const auto model, LoadedModel::load(path));
-    PIE_ASSIGN(const auto full, recompute(*model, script, script.sample(n_recomputed), 512));
-    std::vector<size_t> noise = script.sample(n_recomputed);
-    noise.resize(std::min(noise.size(), n_noise));
-    PIE_ASSIGN(const auto other, recompute(*model, script, noise, 128));
-    std::vector<double> full_times;
-    for (const auto& [index, answer] : full) {
-        full_times.push_back(answer.milliseconds);
-    }
-    fmt::print("{} keys into a prompt of {} tokens, {} completions; full recompute p50 {:.0f} ms\n",
-               script.typed.size(), full.begin()->second.tokens_encoded, script.pauses.size(),
-               percentile(full_times, 0.5));
-    for (const auto& result : results) {
-        const std::vector<Answer>& answers = result.second;
-        fmt::print("{}\n", result.first);
-        report_times(answers);
-        report_fidelity(full, [&answers](size_t i) { return answers[i]; });
-    }
-    fmt::print("full recompute in batches of 128, which is the noise\n");
-    report_fidelity(other, [&full](size_t i) { return full.at(i); });
+    std::vector<size_t> indices = sample(results.n_pauses(), n_recomputed);
+    PIE_ASSIGN(results.full, recompute(*model, script, indices, {.n_ctx = n_ctx, .n_batch = 512}));
+    indices.resize(std::min(results.full.size(), n_noise));
+    PIE_ASSIGN(results.noise, recompute(*model, script, indices, {.n_ctx = n_ctx, .n_batch = 128}));
+    report(results);
     return {};
+}
+
+// False where it is no number above 0; what is not given stays.
+template <typename Number>
+bool parse(int argc, char** argv, int index, Number& number) {
+    if (argc <= index) {
+        return true;
+    }
+    const std::string_view text = argv[index];
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc() && end == text.data() + text.size() && number > 0;
 }
 
 } // namespace
@@ -257,16 +308,20 @@ Result<void> run(const char* path, const Script& script) {
 
 int main(int argc, char** argv) {
     size_t n_keys = 2000;
-    if (argc < 3 || argc > 4 ||
-        (argc == 4 &&
-         std::from_chars(argv[3], argv[3] + std::string(argv[3]).size(), n_keys).ec != std::errc())) {
-        fmt::print(stderr, "usage: storm_bench MODEL.gguf TEXT [KEYSTROKES]\n");
+    int32_t n_ctx = 5120;
+    if (argc < 3 || argc > 5 || !pie::parse(argc, argv, 3, n_keys) || !pie::parse(argc, argv, 4, n_ctx)) {
+        fmt::print(stderr, "usage: storm_bench MODEL.gguf TEXT [KEYSTROKES [CONTEXT]]\n");
         return 2;
     }
     std::ifstream file(argv[2]);
     std::stringstream text;
     text << file.rdbuf();
-    const auto done = pie::run(argv[1], pie::make_script(text.str(), n_keys));
+    if (text.str().empty()) {
+        fmt::print(stderr, "there is no text in {}\n", argv[2]);
+        return 1;
+    }
+    pie::install_interrupt_handlers();
+    const auto done = pie::run(argv[1], pie::make_script(text.str(), n_keys), n_ctx);
     if (!done) {
         fmt::print(stderr, "{}\n", done.error().message);
         return 1;

@@ -90,6 +90,9 @@ class KvCells {
 
     // One more token at the end, outside of an edit; its cell is the one to encode into. Needs a free cell.
     CellIndex append(TokenId token);
+    // Tokens at the end, outside of an edit, with what another cache's cells tell of them: whose rows are to
+    // be copied to the cells that this returns. Needs free cells.
+    std::vector<CellIndex> adopt(std::span<const CachedToken> cached);
     // Drops the tokens from `n_tokens` on.
     void truncate(int32_t n_tokens);
 
@@ -137,6 +140,7 @@ class KvCells {
 
     Cell& at(CellIndex cell) { return cells_[static_cast<size_t>(cell.value)]; }
     CellIndex take_free_cell();
+    void add(const CachedToken& token, CellIndex cell);
     void release(CellIndex cell);
     void assign(Position position, CellIndex cell);
     void close_up();

@@ -99,17 +99,32 @@ std::vector<CachedToken> KvCells::cached_tokens() const {
     return cached;
 }
 
+void KvCells::add(const CachedToken& token, CellIndex cell) {
+    const Position position(n_tokens());
+    tokens_.push_back(token.token);
+    attention_.push_back(token.attention);
+    order_.push_back(cell);
+    assign(position, cell);
+    at(cell).key_position = token.key_position;
+    at(cell).context = token.context;
+}
+
+std::vector<CellIndex> KvCells::adopt(std::span<const CachedToken> cached) {
+    PIE_CHECK(!editing_, "an edit ends before tokens are adopted");
+    std::vector<CellIndex> cells;
+    for (const CachedToken& token : cached) {
+        cells.push_back(take_free_cell());
+        add(token, cells.back());
+    }
+    trace_exactness();
+    return cells;
+}
+
 void KvCells::restore(std::span<const CachedToken> cached) {
     PIE_CHECK(!editing_ && tokens_.empty(), "a sequence is restored into cells without one");
     for (const CachedToken& token : cached) {
         PIE_CHECK(position_of(token.cell) == hidden, "each token has a cell of its own");
-        const Position position(n_tokens());
-        tokens_.push_back(token.token);
-        attention_.push_back(token.attention);
-        order_.push_back(token.cell);
-        assign(position, token.cell);
-        at(token.cell).key_position = token.key_position;
-        at(token.cell).context = token.context;
+        add(token, token.cell);
     }
     std::erase_if(free_, [this](CellIndex cell) { return position_of(cell) != hidden; });
     std::ranges::make_heap(free_, std::greater());

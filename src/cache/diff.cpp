@@ -22,7 +22,7 @@ std::vector<KeptRun> middle_runs(std::span<const TokenId> cached, std::span<cons
                                  const DiffOptions& options) {
     const std::vector<int32_t> cached_values = values_of(cached);
     const std::vector<int32_t> wanted_values = values_of(wanted);
-    Pairing pairing(cached_values, wanted_values);
+    Pairing pairing(cached_values, wanted_values, Pairing::Begin::edit_script);
     pair_moved_blocks(pairing, options.moved_run_min);
     // Not before: short runs give way to blocks, and what is left of longer ones may be short.
     pairing.drop_runs_below(options.kept_run_min);
@@ -60,6 +60,15 @@ std::vector<KeptRun> diff_tokens(std::span<const TokenId> cached, std::span<cons
                         .length = static_cast<int32_t>(tail)});
     }
     return runs;
+}
+
+std::vector<KeptRun> common_blocks(std::span<const TokenId> cached, std::span<const TokenId> wanted,
+                                   int32_t length_min) {
+    const std::vector<int32_t> cached_values = values_of(cached);
+    const std::vector<int32_t> wanted_values = values_of(wanted);
+    Pairing pairing(cached_values, wanted_values, Pairing::Begin::nothing);
+    pair_moved_blocks(pairing, length_min);
+    return pairing.runs();
 }
 
 } // namespace pie

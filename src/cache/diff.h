@@ -37,4 +37,9 @@ struct DiffOptions {
 std::vector<KeptRun> diff_tokens(std::span<const TokenId> cached, std::span<const TokenId> wanted,
                                  const DiffOptions& options = {});
 
+// Blocks of at least `length_min` tokens that stand in both, in whatever order; no token is in two of them.
+// Ascending `to`. In linear time, however little the sequences have to do with each other.
+std::vector<KeptRun> common_blocks(std::span<const TokenId> cached, std::span<const TokenId> wanted,
+                                   int32_t length_min);
+
 } // namespace pie

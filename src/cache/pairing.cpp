@@ -6,9 +6,12 @@
 
 namespace pie {
 
-Pairing::Pairing(std::span<const int32_t> cached, std::span<const int32_t> wanted)
+Pairing::Pairing(std::span<const int32_t> cached, std::span<const int32_t> wanted, Begin begin)
     : cached_(cached), wanted_(wanted), wanted_of_(cached.size(), unpaired),
       cached_of_(wanted.size(), unpaired) {
+    if (begin == Begin::nothing) {
+        return;
+    }
     for (const Match& match : myers_matches(cached, wanted)) {
         pair({.from = static_cast<int32_t>(match.a_begin),
               .to = static_cast<int32_t>(match.b_begin),

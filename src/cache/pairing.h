@@ -15,8 +15,10 @@ class Pairing {
   public:
     static constexpr int32_t unpaired = -1;
 
-    // Starts with the pairs of the shortest edit script.
-    Pairing(std::span<const int32_t> cached, std::span<const int32_t> wanted);
+    enum class Begin { nothing, edit_script };
+
+    // Starts with no pairs, or with those of the shortest edit script.
+    Pairing(std::span<const int32_t> cached, std::span<const int32_t> wanted, Begin begin);
 
     std::span<const int32_t> cached() const { return cached_; }
     std::span<const int32_t> wanted() const { return wanted_; }

@@ -1,13 +1,15 @@
 #include "cache/snapshot.h"
 
 #include "base/check.h"
-#include "cache/snapshot_file.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <type_traits>
+#include <utility>
 
 // A snapshot's sections: the tokens in the order of their positions, the logits, and for each layer keys and
 // values of the tokens in the same order. Of keys and values the first bytes of all elements (quantised: of
@@ -46,22 +48,58 @@ void for_each_byte(Cells tokens, size_t row_bytes, size_t element_bytes, const C
     }
 }
 
+// Keys and values by turns.
+ggml_tensor* tensor_at(const KvCache& cache, int32_t index) {
+    return index % 2 == 0 ? cache.keys(index / 2) : cache.values(index / 2);
+}
+
+int32_t n_tensors(const KvCache& cache) {
+    return 2 * cache.n_layer();
+}
+
+// Rows as they lie in a tensor, up to the last cell in use.
+size_t rows_bytes(const ggml_tensor* tensor, int32_t n_rows) {
+    return static_cast<size_t>(n_rows) * tensor->nb[1];
+}
+
+size_t all_rows_bytes(const KvCache& cache, int32_t n_rows) {
+    size_t bytes = 0;
+    for (int32_t i = 0; i < n_tensors(cache); ++i) {
+        bytes += rows_bytes(tensor_at(cache, i), n_rows);
+    }
+    return bytes;
+}
+
+// The rows of the tensor with this index; valid until the next call.
+using RowsOf = std::function<std::span<const char>(int32_t index)>;
+
+Result<void> write_snapshot(const std::filesystem::path& path, const SnapshotHeader& header, Cells tokens,
+                            std::span<const float> logits, const RowsOf& rows_of) {
+    PIE_ASSIGN(SnapshotWriter file, SnapshotWriter::open(path, header));
+    PIE_TRY(file.write(bytes_of(tokens)));
+    PIE_TRY(file.write(bytes_of(logits)));
+    std::vector<char> section;
+    for (int32_t i = 0; i < 2 * static_cast<int32_t>(header.n_layer); ++i) {
+        const auto type = static_cast<ggml_type>(i % 2 == 0 ? header.type_k : header.type_v);
+        const size_t row_bytes = ggml_row_size(type, header.n_embd_kv);
+        const std::span<const char> rows = rows_of(i);
+        section.resize(tokens.size() * row_bytes);
+        for_each_byte(tokens, row_bytes, ggml_type_size(type),
+                      [&](size_t to, size_t from) { section[to] = rows[from]; });
+        PIE_TRY(file.write(section));
+    }
+    return file.finish();
+}
+
+// Takes sections of a file to their cells.
 class TensorRows {
   public:
-    TensorRows(Cells tokens, int32_t n_rows) : tokens_(tokens), n_rows_(static_cast<size_t>(n_rows)) {}
-
-    std::span<const char> take(const ggml_tensor* tensor) {
-        prepare(tensor);
-        ggml_backend_tensor_get(tensor, rows_.data(), 0, rows_.size());
-        for_each_byte(tokens_, tensor->nb[1], ggml_type_size(tensor->type),
-                      [this](size_t to, size_t from) { section_[to] = rows_[from]; });
-        return section_;
-    }
+    TensorRows(Cells tokens, int32_t n_rows) : tokens_(tokens), n_rows_(n_rows) {}
 
     // Where the section goes that put() writes into the tensor.
     std::span<char> prepare(const ggml_tensor* tensor) {
         // Attention multiplies rows without a token by zero, so that they must be finite.
-        rows_.assign(n_rows_ * tensor->nb[1], 0);
+        rows_.assign(rows_bytes(tensor, n_rows_), 0);
         section_.resize(tokens_.size() * tensor->nb[1]);
         return section_;
     }
@@ -74,8 +112,8 @@ class TensorRows {
 
   private:
     Cells tokens_;
-    size_t n_rows_;
-    std::vector<char> rows_; // as they lie in the tensor, up to the last cell in use
+    int32_t n_rows_;
+    std::vector<char> rows_;
     std::vector<char> section_;
 };
 
@@ -87,6 +125,8 @@ SnapshotHeader header_for(const LoadedModel& model, const KvCache& cache) {
     header.n_embd_kv = static_cast<uint32_t>(cache.keys(0)->ne[0]);
     PIE_CHECK(model.fingerprint().size() == header.model.size(), "a model with weights has a fingerprint");
     std::memcpy(header.model.data(), model.fingerprint().data(), header.model.size());
+    header.n_tokens = static_cast<uint32_t>(cache.cells().n_tokens());
+    header.n_rows = static_cast<uint32_t>(cache.cells().extent());
     return header;
 }
 
@@ -140,20 +180,60 @@ Result<void> check_tokens(const std::filesystem::path& path, Cells tokens, const
 
 Result<void> save_snapshot(const std::filesystem::path& path, const LoadedModel& model, const KvCache& cache,
                            std::span<const float> logits) {
-    const std::vector<CachedToken> tokens = cache.cells().cached_tokens();
     SnapshotHeader header = header_for(model, cache);
-    header.n_tokens = static_cast<uint32_t>(tokens.size());
-    header.n_rows = static_cast<uint32_t>(cache.cells().extent());
     header.n_logits = static_cast<uint32_t>(logits.size());
-    PIE_ASSIGN(SnapshotWriter file, SnapshotWriter::open(path, header));
-    PIE_TRY(file.write(bytes_of(Cells(tokens))));
-    PIE_TRY(file.write(bytes_of(logits)));
-    TensorRows rows(tokens, cache.cells().extent());
-    for (int32_t layer = 0; layer < cache.n_layer(); ++layer) {
-        PIE_TRY(file.write(rows.take(cache.keys(layer))));
-        PIE_TRY(file.write(rows.take(cache.values(layer))));
+    std::vector<char> rows;
+    const auto rows_of = [&](int32_t index) -> std::span<const char> {
+        const ggml_tensor* tensor = tensor_at(cache, index);
+        rows.resize(rows_bytes(tensor, cache.cells().extent()));
+        ggml_backend_tensor_get(tensor, rows.data(), 0, rows.size());
+        return rows;
+    };
+    return write_snapshot(path, header, cache.cells().cached_tokens(), logits, rows_of);
+}
+
+size_t CacheCopy::bytes_for(const KvCache& cache) {
+    const int32_t extent = cache.cells().extent();
+    return all_rows_bytes(cache, std::min(extent + extent / 32 + 16, cache.cells().n_cells()));
+}
+
+CacheCopy::CacheCopy(const KvCache& cache)
+    : bytes_(bytes_for(cache)), memory_(std::make_unique_for_overwrite<char[]>(bytes_)) {}
+
+bool CacheCopy::has_room_for(const KvCache& cache) const {
+    return all_rows_bytes(cache, cache.cells().extent()) <= bytes_;
+}
+
+void CacheCopy::touch() {
+    constexpr size_t page_bytes = 4096;
+    for (size_t i = 0; i < bytes_; i += page_bytes) {
+        memory_[i] = 0;
     }
-    return file.finish();
+}
+
+void CacheCopy::take(const LoadedModel& model, const KvCache& cache, std::span<const float> logits) {
+    PIE_CHECK(has_room_for(cache), "there is room for what is copied");
+    header_ = header_for(model, cache);
+    header_.n_logits = static_cast<uint32_t>(logits.size());
+    tokens_ = cache.cells().cached_tokens();
+    logits_.assign(logits.begin(), logits.end());
+    char* at = memory_.get();
+    for (int32_t i = 0; i < n_tensors(cache); ++i) {
+        const ggml_tensor* tensor = tensor_at(cache, i);
+        const size_t bytes = rows_bytes(tensor, cache.cells().extent());
+        ggml_backend_tensor_get(tensor, at, 0, bytes);
+        at += bytes;
+    }
+}
+
+Result<void> CacheCopy::save(const std::filesystem::path& path) const {
+    const char* at = memory_.get();
+    const auto rows_of = [&](int32_t index) -> std::span<const char> {
+        const uint32_t type = index % 2 == 0 ? header_.type_k : header_.type_v;
+        const size_t bytes = header_.n_rows * ggml_row_size(static_cast<ggml_type>(type), header_.n_embd_kv);
+        return {std::exchange(at, at + bytes), bytes};
+    };
+    return write_snapshot(path, header_, tokens_, logits_, rows_of);
 }
 
 Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, const LoadedModel& model,
@@ -168,11 +248,10 @@ Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, cons
     std::vector<float> logits(header.n_logits);
     PIE_TRY(file.read(writable_bytes_of(logits)));
     TensorRows rows(tokens, static_cast<int32_t>(header.n_rows));
-    for (int32_t layer = 0; layer < cache.n_layer(); ++layer) {
-        for (ggml_tensor* tensor : {cache.keys(layer), cache.values(layer)}) {
-            PIE_TRY(file.read(rows.prepare(tensor)));
-            rows.put(tensor);
-        }
+    for (int32_t i = 0; i < n_tensors(cache); ++i) {
+        ggml_tensor* tensor = tensor_at(cache, i);
+        PIE_TRY(file.read(rows.prepare(tensor)));
+        rows.put(tensor);
     }
     PIE_TRY(file.finish());
     cache.cells().restore(tokens);

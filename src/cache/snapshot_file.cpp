@@ -6,6 +6,7 @@
 #include <xxhash.h>
 #include <zstd.h>
 
+#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -34,6 +35,12 @@ uint64_t checksum_of(const SnapshotHeader& header) {
     return XXH3_64bits(&header, offsetof(SnapshotHeader, checksum));
 }
 
+// No other writer's, of this process or another.
+std::filesystem::path unfinished_name(const std::filesystem::path& path) {
+    static std::atomic<uint64_t> count = 0;
+    return fmt::format("{}.{}.{}{}", path.string(), getpid(), ++count, unfinished_suffix);
+}
+
 // Empty, and nobody else's to read.
 Result<void> create_private_file(const std::filesystem::path& path) {
     ::unlink(path.c_str()); // of a process of the same number that was killed
@@ -59,7 +66,7 @@ SnapshotWriter::UnfinishedFile::~UnfinishedFile() {
 }
 
 SnapshotWriter::SnapshotWriter(const std::filesystem::path& path)
-    : path_(path), unfinished_(fmt::format("{}.{}{}", path.string(), getpid(), unfinished_suffix)) {}
+    : path_(path), unfinished_(unfinished_name(path)) {}
 
 Result<SnapshotWriter> SnapshotWriter::open(const std::filesystem::path& path, SnapshotHeader header) {
     SnapshotWriter writer(path);

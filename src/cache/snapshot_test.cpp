@@ -240,6 +240,64 @@ TEST_CASE("an empty cache, and one without logits") {
     CHECK(loaded_state(folder.file, *new_cache()).value() == lived.state());
 }
 
+TEST_CASE("a copy gives the same file, whatever became of the cache meanwhile") {
+    const Folder folder;
+    for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_Q8_0}) {
+        CAPTURE(static_cast<int>(type));
+        const Lived lived(12, 120, type, GGML_TYPE_F16);
+        REQUIRE(lived.save(folder.file));
+        const std::string expected = folder.content();
+        CacheCopy copy(*lived.cache);
+        copy.touch();
+        copy.take(model(), *lived.cache, lived.logits);
+        lived.cache->cells().truncate(20);
+        for (const ggml_tensor* tensor : tensors_of(*lived.cache)) {
+            std::fill_n(static_cast<char*>(tensor->data), ggml_nbytes(tensor), '\1');
+        }
+        REQUIRE(copy.save(folder.file));
+        CHECK(folder.content() == expected);
+        copy.take(model(), *lived.cache, {});
+        REQUIRE(copy.save(folder.file));
+        CHECK(loaded_state(folder.file, *new_cache(512, type)).value() == state_of(*lived.cache, {}));
+    }
+}
+
+TEST_CASE("a copy has room for some tokens more, and for what is not there") {
+    const auto empty = new_cache();
+    const CacheCopy of_empty(*empty);
+    CHECK(of_empty.has_room_for(*empty));
+    const Lived lived(13, 200);
+    const CacheCopy copy(*lived.cache);
+    CHECK_FALSE(of_empty.has_room_for(*lived.cache));
+    const int32_t extent = lived.cache->cells().extent();
+    while (lived.cache->cells().extent() < extent + 8) {
+        lived.cache->cells().append(TokenId(1));
+    }
+    CHECK(copy.has_room_for(*lived.cache));
+    while (lived.cache->cells().n_free() > 0) {
+        lived.cache->cells().append(TokenId(1));
+    }
+    CHECK_FALSE(copy.has_room_for(*lived.cache));
+    CHECK(CacheCopy::bytes_for(*lived.cache) <= lived.cache->bytes());
+}
+
+TEST_CASE("two threads that save to one file leave the one or the other") {
+    const Folder folder;
+    const Lived one(14);
+    const Lived other(15, 130);
+    for (int round = 0; round < 10; ++round) {
+        CAPTURE(round);
+        Result<void> saved;
+        std::thread thread([&] { saved = one.save(folder.file); });
+        CHECK(other.save(folder.file));
+        thread.join();
+        CHECK(saved);
+        const State state = loaded_state(folder.file, *new_cache()).value();
+        CHECK((state == one.state() || state == other.state()));
+        CHECK(folder.n_files() == 1);
+    }
+}
+
 TEST_CASE("only the owner may read a snapshot") {
     const Folder folder;
     const Lived lived(1);

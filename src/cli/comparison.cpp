@@ -2,6 +2,8 @@
 
 #include "eval/metrics.h"
 
+#include <nlohmann/json.hpp>
+
 #include <vector>
 
 namespace pie {
@@ -19,6 +21,20 @@ Result<Comparison> compare_with_full(LiveDocument& live, LiveDocument& reference
     comparison.first_token_kl = kl_divergence(reference.sequence().logits(), live.sequence().logits());
     comparison.agreement = agreement(comparison.edit.completion.tokens, comparison.full.completion.tokens);
     return comparison;
+}
+
+nlohmann::json as_json(const Comparison& comparison) {
+    const UpdateReport& update = comparison.edit.update;
+    return {{"context_tokens", update.tokens_context},
+            {"tokens_kept", update.tokens_kept},
+            {"tokens_moved", update.tokens_moved},
+            {"tokens_encoded", update.tokens_encoded},
+            {"edit_to_first_token_ms", comparison.edit.first_token_milliseconds()},
+            {"full_recompute_ms", comparison.full.first_token_milliseconds()},
+            {"completion", comparison.edit.completion.text},
+            {"completion_full", comparison.full.completion.text},
+            {"first_token_kl", comparison.first_token_kl},
+            {"agreement", comparison.agreement}};
 }
 
 } // namespace pie

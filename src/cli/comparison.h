@@ -7,6 +7,8 @@
 
 #include <pie/result.h>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <functional>
 #include <string_view>
 
@@ -37,5 +39,8 @@ Result<Comparison> compare_with_full(LiveDocument& live, LiveDocument& reference
                                      ByteOffset cursor, const ReuseOptions& reuse,
                                      const CompletionOptions& options,
                                      const std::function<void(int32_t done, int32_t total)>& progress);
+
+// As the commands print it.
+nlohmann::json as_json(const Comparison& comparison);
 
 } // namespace pie

@@ -2,6 +2,7 @@
 // of the live cache stands beside that of a full recompute.
 
 #include "base/interrupt.h"
+#include "base/quantile.h"
 #include "cli/command.h"
 #include "cli/comparison.h"
 #include "cli/demo_script.h"
@@ -35,11 +36,6 @@ struct StepResult {
     Comparison comparison;
     std::vector<double> keystroke_milliseconds; // of a typed step
 };
-
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    return values[values.size() / 2];
-}
 
 std::string_view line_before(std::string_view text, ByteOffset cursor) {
     const std::string_view before = text.substr(0, cursor.value);
@@ -98,19 +94,9 @@ void print_table(const std::vector<StepResult>& results) {
         "tokens of the\ncompletion that are the same.\n");
 }
 
-nlohmann::json as_json(const StepResult& result) {
-    const Comparison& c = result.comparison;
-    nlohmann::json step = {{"title", result.title},
-                           {"context_tokens", c.edit.update.tokens_context},
-                           {"tokens_kept", c.edit.update.tokens_kept},
-                           {"tokens_moved", c.edit.update.tokens_moved},
-                           {"tokens_encoded", c.edit.update.tokens_encoded},
-                           {"edit_to_first_token_ms", c.edit.first_token_milliseconds()},
-                           {"full_recompute_ms", c.full.first_token_milliseconds()},
-                           {"completion", c.edit.completion.text},
-                           {"completion_full", c.full.completion.text},
-                           {"first_token_kl", c.first_token_kl},
-                           {"agreement", c.agreement}};
+nlohmann::json step_as_json(const StepResult& result) {
+    nlohmann::json step = as_json(result.comparison);
+    step["title"] = result.title;
     if (!result.keystroke_milliseconds.empty()) {
         step["keystroke_ms"] = result.keystroke_milliseconds;
     }
@@ -196,7 +182,7 @@ Result<void> run_demo(const DemoArguments& arguments) {
     }
     nlohmann::json steps = nlohmann::json::array();
     for (const StepResult& result : results) {
-        steps.push_back(as_json(result));
+        steps.push_back(step_as_json(result));
     }
     const nlohmann::json object = {{"model", loaded.name},
                                    {"file", script.file},

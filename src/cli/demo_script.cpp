@@ -45,7 +45,7 @@ DemoScript demo_script() {
     // The cursor stays where a line is being typed, near the end; the other edits happen around it.
     const std::string_view behind_cursor = "\n    for (const CellIndex cell : free_) {";
     script.cursor = ByteOffset(place_of(original, behind_cursor));
-    const std::string typed = "\n    for (const CellIndex cell : order_) {\n        PIE_CHECK(!";
+    const std::string typed = "\n    for (const CellIndex cell : order_) {\n        PIE_CHECK(!was_there[";
     const std::string with_line = replaced(original, behind_cursor, typed + std::string(behind_cursor));
     DemoStep typing = step("type two lines, key by key", with_line, typed);
     typing.typed = typed;

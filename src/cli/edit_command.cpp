@@ -31,23 +31,13 @@ struct EditArguments {
 
 void print_json(const EditArguments& arguments, const RunningModel& loaded, const LiveDocument& session,
                 const Comparison& comparison) {
-    const UpdateReport& update = comparison.edit.update;
-    const nlohmann::json result = {{"model", loaded.name},
-                                   {"layout", layout_name(session.layout())},
-                                   {"method", method_name(arguments.reuse.method)},
-                                   {"seam", arguments.reuse.seam},
-                                   {"context_tokens", update.tokens_context},
-                                   {"tokens_kept", update.tokens_kept},
-                                   {"tokens_moved", update.tokens_moved},
-                                   {"tokens_encoded", update.tokens_encoded},
-                                   {"prefix_lines_cut", session.lines_cut().at_start},
-                                   {"suffix_lines_cut", session.lines_cut().at_end},
-                                   {"edit_to_first_token_ms", comparison.edit.first_token_milliseconds()},
-                                   {"full_recompute_ms", comparison.full.first_token_milliseconds()},
-                                   {"completion", comparison.edit.completion.text},
-                                   {"completion_full", comparison.full.completion.text},
-                                   {"first_token_kl", comparison.first_token_kl},
-                                   {"agreement", comparison.agreement}};
+    nlohmann::json result = {{"model", loaded.name},
+                             {"layout", layout_name(session.layout())},
+                             {"method", method_name(arguments.reuse.method)},
+                             {"seam", arguments.reuse.seam},
+                             {"prefix_lines_cut", session.lines_cut().at_start},
+                             {"suffix_lines_cut", session.lines_cut().at_end}};
+    result.update(as_json(comparison));
     fmt::print("{}\n", result.dump(2));
 }
 

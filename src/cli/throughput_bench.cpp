@@ -1,6 +1,7 @@
 #include "cli/throughput_bench.h"
 
 #include "base/interrupt.h"
+#include "base/quantile.h"
 #include "base/units.h"
 #include "bench/engine_bench.h"
 #include "bench/llama_bench.h"
@@ -38,11 +39,6 @@ struct ModelResult {
     std::vector<EditTiming> edits; // at the largest depth
     MemoryUse memory;
 };
-
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    return values[values.size() / 2];
-}
 
 void say(const std::string& line) {
     fmt::print(stderr, "{}\n", coloured(Stream::err, Colour::dim, line));

@@ -44,12 +44,17 @@ std::optional<LayoutKind> layout_kind(PromptKind kind) {
 
 Worker::Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::unique_ptr<Engine> engine)
     : options_(std::move(options)), model_(std::move(model)), engine_(std::move(engine)),
-      store_({.ram_bytes_max = options_.ram_bytes_max,
-              .folder = options_.snapshot_folder,
-              .folder_bytes_max = options_.snapshot_bytes_max,
-              .on_trouble = options_.on_trouble},
-             [this] { return make_document(); }),
-      next_save_(Clock::now()) {
+      next_save_(Clock::now()), store_(*model_,
+                                       {.ram_bytes_max = options_.ram_bytes_max,
+                                        .folder = options_.snapshot_folder,
+                                        .folder_bytes_max = options_.snapshot_bytes_max,
+                                        .on_trouble = options_.on_trouble,
+                                        .on_written =
+                                            [this] {
+                                                const Lock lock(mutex_);
+                                                wake_.notify_all();
+                                            }},
+                                       [this] { return make_document(); }) {
     engine_->set_cancel_flag(&cancel_);
 }
 

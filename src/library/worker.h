@@ -148,7 +148,7 @@ class Worker {
     bool forget_one(Lock& lock);
     bool encode_one(Lock& lock);
     bool heal_one(Lock& lock);
-    bool save_one(Lock& lock);
+    bool save_some(Lock& lock);
     std::shared_ptr<DocumentState> find_document(const std::function<bool(const DocumentState&)>& is_wanted);
     Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source) const;
     void note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
@@ -161,7 +161,6 @@ class Worker {
     ModelOptions options_;
     std::unique_ptr<LoadedModel> model_;
     std::unique_ptr<Engine> engine_;
-    DocumentStore store_;
     int32_t n_ctx_ = 0;
 
     mutable std::mutex mutex_;
@@ -175,7 +174,8 @@ class Worker {
     int64_t n_unnamed_ = 0;
     std::vector<std::string> forgotten_; // ids of documents whose caches are to be dropped
     Clock::time_point next_save_;
-    std::thread thread_; // last: it uses everything above
+    DocumentStore store_; // whose writer wakes the thread
+    std::thread thread_;  // last: it uses everything above
 };
 
 } // namespace pie

@@ -4,6 +4,7 @@
 #include "cache/snapshot_file.h"
 #include "library/worker.h"
 
+#include <memory>
 #include <system_error>
 #include <utility>
 
@@ -18,17 +19,36 @@ uint64_t size_of(const std::filesystem::path& path) {
 
 } // namespace
 
+// The model thread only copies, where the budget has room for a copy; the caller's does what takes time.
 Result<SavedCache> Worker::save(DocumentState& document, const std::filesystem::path& path,
                                 const std::stop_token& stop) {
-    SavedCache saved;
-    const Work save = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
-        saved.tokens = live.sequence().n_tokens();
-        if (saved.tokens == 0) {
+    const RequestOptions as_it_is{.preparation = Preparation::source_if_any};
+    std::shared_ptr<CacheCopy> copy;
+    const Work reserve = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
+        if (live.sequence().n_tokens() == 0) {
             return fail(ErrorCode::invalid_argument, "the session has nothing cached that could be saved");
         }
-        return save_snapshot(path, *model_, live.cache(), live.sequence().logits());
+        copy = store_.reserve_copy(live);
+        return {};
     };
-    PIE_TRY(perform(document, save, stop, {.preparation = Preparation::source_if_any}));
+    PIE_TRY(perform(document, reserve, stop, as_it_is));
+    if (copy) {
+        copy->touch();
+    }
+    SavedCache saved;
+    const Work take = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
+        saved.tokens = live.sequence().n_tokens();
+        if (!copy || !copy->has_room_for(live.cache())) {
+            copy.reset();
+            return save_snapshot(path, *model_, live.cache(), live.sequence().logits());
+        }
+        copy->take(*model_, live.cache(), live.sequence().logits());
+        return {};
+    };
+    PIE_TRY(perform(document, take, stop, as_it_is));
+    if (copy) {
+        PIE_TRY(copy->save(path));
+    }
     saved.bytes = size_of(path);
     return saved;
 }

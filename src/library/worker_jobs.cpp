@@ -23,8 +23,8 @@ void Worker::serve() {
         }
         if (!requests_.empty()) {
             serve_request(lock);
-            save_one(lock); // here too: while many ask, there is no idle time
-        } else if (!encode_one(lock) && !save_one(lock) && !heal_one(lock)) {
+            save_some(lock); // here too: while many ask, there is no idle time
+        } else if (!encode_one(lock) && !save_some(lock) && !heal_one(lock)) {
             wait(lock);
         }
     }
@@ -35,7 +35,7 @@ void Worker::serve() {
     while (forget_one(lock)) {
     }
     lock.unlock();
-    (void)store_.save_all(); // each trouble is told
+    store_.save_all();
 }
 
 bool Worker::forget_one(Lock& lock) {
@@ -56,7 +56,7 @@ bool Worker::forget_one(Lock& lock) {
 }
 
 void Worker::wait(Lock& lock) {
-    if (options_.snapshot_folder.empty()) {
+    if (options_.snapshot_folder.empty() || store_.is_writing()) {
         wake_.wait(lock);
     } else {
         wake_.wait_until(lock, next_save_);
@@ -209,14 +209,14 @@ bool Worker::heal_one(Lock& lock) {
     return true;
 }
 
-bool Worker::save_one(Lock& lock) {
-    if (options_.snapshot_folder.empty() || Clock::now() < next_save_) {
+bool Worker::save_some(Lock& lock) {
+    if (options_.snapshot_folder.empty() || Clock::now() < next_save_ || store_.is_writing()) {
         return false;
     }
     lock.unlock();
-    const bool saved = store_.save_one();
+    const bool is_more_to_do = store_.save_some();
     lock.lock();
-    if (!saved) {
+    if (!is_more_to_do) {
         next_save_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                         std::chrono::duration<double>(options_.snapshot_seconds));
     }

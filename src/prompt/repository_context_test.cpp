@@ -143,6 +143,7 @@ void check_random_changes(const Vocabulary& vocabulary, LayoutKind kind, RandomT
     auto layout = PromptLayout::create(vocabulary, kind);
     REQUIRE(layout);
     DocumentContext wanted{.file_name = "document.py", .repository_name = "repository"};
+    context.set(wanted);
     std::string text;
     for (int round = 0; round < 50; ++round) {
         CAPTURE(round);

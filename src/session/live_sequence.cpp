@@ -93,32 +93,6 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     return plan;
 }
 
-Result<void> LiveSequence::adopt(std::span<const TokenId> wanted) {
-    constexpr std::ptrdiff_t n_worthwhile = 32; // fewer are as soon encoded
-    LiveSequence* best = nullptr;
-    std::ptrdiff_t n_best = n_worthwhile - 1;
-    for (LiveSequence* donor : donors_ ? donors_() : std::vector<LiveSequence*>()) {
-        const auto exact = donor->tokens().first(static_cast<size_t>(donor->n_exact()));
-        const auto n_common = std::ranges::mismatch(exact, wanted).in1 - exact.begin();
-        if (donor != this && n_common > n_best) {
-            best = donor;
-            n_best = n_common;
-        }
-    }
-    if (best == nullptr || std::ssize(wanted) > n_tokens_max()) {
-        return {};
-    }
-    PIE_TRY(engine_.rotate_keys(best->cache_));
-    std::vector<CellIndex> from;
-    std::vector<CellIndex> to;
-    for (std::ptrdiff_t i = 0; i < n_best; ++i) {
-        from.push_back(best->cache_.cells().cell_at(Position(static_cast<int32_t>(i))));
-        to.push_back(cache_.cells().append(wanted[static_cast<size_t>(i)]));
-    }
-    cache_.copy_rows(best->cache_, from, to);
-    return {};
-}
-
 // What is appended changes nothing before it, so that each batch of it is kept for itself. At least one token
 // is left, and more where the sequence goes on differently. Returns how many were appended.
 Result<int32_t> LiveSequence::append_whole_batches(std::span<const TokenId> wanted,
@@ -153,11 +127,16 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         return report;
     }
     int32_t n_appended = 0;
+    int32_t n_borrowing = 0; // encoded around what was borrowed
     if (!full) {
         if (n_tokens() == 0) {
             PIE_TRY(adopt(wanted));
         }
+        if (options.method == ReuseMethod::pie || options.method == ReuseMethod::pie_seam) {
+            PIE_ASSIGN(n_borrowing, borrow(wanted, options));
+        }
         PIE_ASSIGN(n_appended, append_whole_batches(wanted, progress));
+        n_appended += n_borrowing;
     }
     const auto report_progress = [&](int32_t done, int32_t total) {
         if (progress) {
@@ -178,7 +157,7 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
     }
     report.tokens_kept = edit.tokens_kept - n_appended;
     report.tokens_moved = edit.tokens_moved;
-    report.tokens_encoded = static_cast<int32_t>(edit.encode.size()) + n_appended;
+    report.tokens_encoded = report.tokens_context - report.tokens_kept;
     report.milliseconds =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
     return report;
@@ -189,6 +168,7 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
     ahead_.reset();
     KvCells& cells = cache_.cells();
     if (!cells.can_begin(plan)) {
+        drop_borrowed();
         return fail(ErrorCode::too_large,
                     fmt::format("the prompt has {} tokens, the context holds {}; use a larger "
                                 "context (-c)",
@@ -200,9 +180,11 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
     }
     if (auto encoded = encode(wanted, plan.encode, progress, n_outputs); !encoded) {
         cells.rollback();
+        drop_borrowed();
         return encoded;
     }
     cells.commit();
+    n_borrowed_ = 0;
     ++changes_;
 #ifdef PIE_DEV
     cells.check_invariant();

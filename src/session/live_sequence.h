@@ -99,7 +99,8 @@ class LiveSequence {
 
     // Names other sequences of the same engine and cache types. An update of an empty sequence copies what
     // one of them holds exactly of the same beginning, such as the files that go before every document's
-    // text.
+    // text; and any update copies long parts of what is new here that one of them holds exactly in another
+    // place. Behind other text those are stale, like what moves within a sequence.
     void set_donors(Donors donors) { donors_ = std::move(donors); }
 
     // The layers whose attention extend() records; by default every fourth.
@@ -129,7 +130,18 @@ class LiveSequence {
         std::vector<float> logits;
     };
 
+    // What another sequence holds of tokens that are new here, in blocks from its positions to those wanted.
+    struct Loan {
+        const LiveSequence* donor = nullptr;
+        std::vector<KeptRun> blocks; // ascending `to`
+        int32_t n_tokens = 0;
+    };
+
     Result<void> adopt(std::span<const TokenId> wanted);
+    Loan find_loan(std::span<const TokenId> wanted) const;
+    void take(const Loan& loan, std::span<const TokenId> wanted);
+    Result<int32_t> borrow(std::span<const TokenId> wanted, const ReuseOptions& options);
+    void drop_borrowed();
     Result<int32_t> append_whole_batches(std::span<const TokenId> wanted, const UpdateProgress& progress);
     EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options) const;
     Result<void> run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
@@ -149,6 +161,7 @@ class LiveSequence {
     Donors donors_;
     std::vector<float> logits_;
     std::optional<Ahead> ahead_;
+    int32_t n_borrowed_ = 0;         // of the last tokens: those that wait for the next edit to place them
     std::vector<int32_t> branch_of_; // of the last tokens, while there are branches
     int64_t changes_ = 0;
 };

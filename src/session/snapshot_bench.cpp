@@ -1,9 +1,12 @@
 // Saving and restoring a cache of 4,096 tokens of a real model, against the prefill that made it. The file is
 // in the page cache when it is restored, as it is shortly after it was written; `cold` asks the system to
-// forget it before each restore. A restore includes making the cache.
+// forget it before each restore. A restore includes making the cache. `copy` is what a snapshot that another
+// thread writes costs the model thread; `memory` is having the system hand out what it is copied into, which
+// the other thread does too.
 //
 //   snapshot_bench MODEL.gguf TEXT FOLDER [f16 or q8_0]
 
+#include "base/quantile.h"
 #include "cache/snapshot.h"
 #include "engine/engine.h"
 #include "session/live_sequence.h"
@@ -34,11 +37,6 @@ double milliseconds_since(Clock::time_point start) {
     return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
 }
 
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    return values[values.size() / 2];
-}
-
 void forget_pages(const fs::path& path) {
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
     ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
@@ -56,6 +54,7 @@ class SnapshotBench {
         PIE_ASSIGN(const UpdateReport prefill, sequence.update(tokens, {.method = ReuseMethod::full}));
         fmt::print("prefill       {:8.0f} ms\n", prefill.milliseconds);
         PIE_TRY(save(*cache, sequence.logits()));
+        copy(*cache, sequence.logits());
         fmt::print("file          {:8.1f} MB for {:.1f} MB of keys and values\n",
                    static_cast<double>(fs::file_size(file_)) / 1e6,
                    static_cast<double>(cache->bytes()) / 1e6);
@@ -75,6 +74,22 @@ class SnapshotBench {
         }
         print("save", times_ms);
         return {};
+    }
+
+    void copy(const KvCache& cache, std::span<const float> logits) {
+        std::vector<double> memory_ms;
+        std::vector<double> copy_ms;
+        for (int round = 0; round < rounds; ++round) {
+            auto start = Clock::now();
+            CacheCopy copy(cache);
+            copy.touch();
+            memory_ms.push_back(milliseconds_since(start));
+            start = Clock::now();
+            copy.take(engine_.model(), cache, logits);
+            copy_ms.push_back(milliseconds_since(start));
+        }
+        print("memory", memory_ms);
+        print("copy", copy_ms);
     }
 
     template <typename Prepare>

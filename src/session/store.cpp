@@ -2,11 +2,11 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
-#include "cache/snapshot.h"
 #include "cache/snapshot_file.h"
 
 #include <algorithm>
 #include <chrono>
+#include <new>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -64,16 +64,29 @@ void keep_folder_within(const fs::path& folder, uint64_t size_bytes_max, const f
     }
 }
 
+// On the writer's thread, or on the model's.
+Result<void> write_into(const fs::path& folder, uint64_t size_bytes_max, const fs::path& path,
+                        const std::function<Result<void>()>& write) {
+    PIE_TRY(create_folder(folder));
+    PIE_TRY(write());
+    keep_folder_within(folder, size_bytes_max, path);
+    return {};
+}
+
 } // namespace
 
+std::list<DocumentStore::Entry>::iterator DocumentStore::find_entry(std::string_view id) {
+    return std::ranges::find(entries_, id, &Entry::id);
+}
+
 Result<LiveDocument*> DocumentStore::acquire(std::string_view id) {
-    const auto found = std::ranges::find(entries_, id, &Entry::id);
+    writer_.hear();
+    const auto found = find_entry(id);
     if (found != entries_.end()) {
         entries_.splice(entries_.begin(), entries_, found);
         return entries_.front().session.get();
     }
     PIE_ASSIGN(auto session, make_());
-    fingerprint_ = session->sequence().engine().model().fingerprint();
     session->sequence().set_donors([this] {
         std::vector<LiveSequence*> sequences;
         for (const Entry& entry : entries_) {
@@ -87,30 +100,52 @@ Result<LiveDocument*> DocumentStore::acquire(std::string_view id) {
     if (auto restored = restore(entry); !restored && restored.error().code != ErrorCode::not_found) {
         tell(id, restored.error());
     }
-    while (ram_bytes() > options_.ram_bytes_max && entries_.size() > 1) {
-        drop_oldest();
-    }
+    make_room();
     return entry.session.get();
 }
 
+// Room is left for a copy too, where that does not cost the one document beside that in use.
+void DocumentStore::make_room() {
+    size_t copy_bytes = 0;
+    for (const Entry& entry : entries_) {
+        copy_bytes = std::max(copy_bytes, is_saved(entry) ? 0 : CacheCopy::bytes_for(entry.session->cache()));
+    }
+    const auto is_full = [&] {
+        return cache_bytes() + (entries_.size() > 2 ? copy_bytes : 0) > options_.ram_bytes_max;
+    };
+    while (entries_.size() > 1 && is_full()) {
+        drop_oldest();
+    }
+    if (ram_bytes() > options_.ram_bytes_max) {
+        next_copy_.reset();
+        writer_.wait();
+    }
+}
+
 LiveDocument* DocumentStore::find(std::string_view id) {
-    const auto found = std::ranges::find(entries_, id, &Entry::id);
+    const auto found = find_entry(id);
     return found == entries_.end() ? nullptr : found->session.get();
 }
 
 void DocumentStore::forget(std::string_view id) {
     entries_.remove_if([id](const Entry& entry) { return entry.id == id; });
-    std::error_code not_there;
-    fs::remove(path_of(id), not_there);
+    if (!options_.folder.empty()) {
+        writer_.add({.path = path_of(id), .write = [path = path_of(id)]() -> Result<void> {
+                         std::error_code not_there;
+                         fs::remove(path, not_there);
+                         return {};
+                     }});
+    }
 }
 
-Result<void> DocumentStore::restore(Entry& entry) const {
+Result<void> DocumentStore::restore(Entry& entry) {
     if (options_.folder.empty()) {
         return {};
     }
+    const fs::path path = path_of(entry.id);
+    writer_.wait_for(path);
     LiveSequence& sequence = entry.session->sequence();
-    PIE_ASSIGN(auto logits,
-               load_snapshot(path_of(entry.id), sequence.engine().model(), entry.session->cache()));
+    PIE_ASSIGN(auto logits, load_snapshot(path, model_, entry.session->cache()));
     sequence.rewind(sequence.n_tokens(), std::move(logits));
     entry.changes_saved = sequence.changes();
     return {};
@@ -120,51 +155,115 @@ bool DocumentStore::is_saved(const Entry& entry) const {
     return options_.folder.empty() || entry.session->sequence().changes() == entry.changes_saved;
 }
 
-Result<void> DocumentStore::save(Entry& entry) const {
-    if (is_saved(entry)) {
-        return {};
-    }
+void DocumentStore::save(Entry& entry, const std::shared_ptr<CacheCopy>& copy) {
     const LiveSequence& sequence = entry.session->sequence();
+    const KvCache& cache = entry.session->cache();
     const fs::path path = path_of(entry.id);
-    PIE_TRY(create_folder(options_.folder));
-    PIE_TRY(save_snapshot(path, sequence.engine().model(), entry.session->cache(), sequence.logits()));
-    entry.changes_saved = sequence.changes();
-    keep_folder_within(options_.folder, options_.folder_bytes_max, path);
-    return {};
+    entry.changes_saved = sequence.changes(); // unless note_written() hears otherwise
+    if (!copy) {
+        writer_.wait_for(path); // an older one would take its place
+        note_written(entry.id, write_into(options_.folder, options_.folder_bytes_max, path, [&] {
+                         return save_snapshot(path, model_, cache, sequence.logits());
+                     }));
+        return;
+    }
+    copy->take(model_, cache, sequence.logits());
+    writer_.add({.path = path,
+                 .write =
+                     [copy, path, folder = options_.folder, bytes_max = options_.folder_bytes_max] {
+                         return write_into(folder, bytes_max, path, [&] { return copy->save(path); });
+                     },
+                 .done = [this, id = entry.id](const Result<void>& written) { note_written(id, written); }});
+}
+
+void DocumentStore::note_written(std::string_view id, const Result<void>& written) {
+    if (written) {
+        return;
+    }
+    if (const auto entry = find_entry(id); entry != entries_.end()) {
+        entry->changes_saved = -1;
+    }
+    tell(id, written.error());
 }
 
 void DocumentStore::drop_oldest() {
     Entry& entry = entries_.back();
-    if (auto saved = save(entry); !saved) {
-        tell(entry.id, saved.error());
+    if (!is_saved(entry)) {
+        save(entry, reserve_copy(*entry.session, entry.session->cache().bytes()));
     }
     entries_.pop_back();
 }
 
-bool DocumentStore::save_one() {
-    return std::ranges::any_of(entries_, [this](Entry& entry) {
-        if (is_saved(entry)) {
-            return false;
-        }
-        const auto saved = save(entry);
-        if (!saved) {
-            tell(entry.id, saved.error());
-        }
-        return saved.has_value();
-    });
-}
-
-Result<void> DocumentStore::save_all() {
-    Result<void> first_error;
-    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
-        if (auto saved = save(*entry); !saved && first_error) {
-            first_error = std::move(saved);
+std::vector<std::string> DocumentStore::unsaved() const {
+    std::vector<std::string> ids;
+    for (const Entry& entry : entries_) {
+        if (!is_saved(entry)) {
+            ids.push_back(entry.id);
         }
     }
-    return first_error;
+    return ids;
 }
 
-size_t DocumentStore::ram_bytes() const {
+bool DocumentStore::save_some() {
+    if (is_writing()) {
+        return true;
+    }
+    writer_.hear(); // nothing more is to come
+    if (!due_) {
+        due_ = unsaved();
+    }
+    for (; !due_->empty(); due_->pop_back()) {
+        const auto entry = find_entry(due_->back());
+        if (entry == entries_.end() || is_saved(*entry)) {
+            next_copy_.reset();
+            continue;
+        }
+        if (!next_copy_ && (next_copy_ = reserve_copy(*entry->session))) {
+            writer_.add({.path = path_of(entry->id), .write = [copy = next_copy_]() -> Result<void> {
+                             copy->touch();
+                             return {};
+                         }});
+            return true;
+        }
+        if (next_copy_ && !next_copy_->has_room_for(entry->session->cache())) {
+            next_copy_.reset(); // it grew meanwhile
+        }
+        save(*entry, std::exchange(next_copy_, nullptr));
+        due_->pop_back();
+        return true;
+    }
+    due_.reset();
+    return false;
+}
+
+void DocumentStore::save_all() {
+    due_.reset();
+    next_copy_.reset();
+    writer_.wait();
+    writer_.hear();
+    for (auto entry = entries_.rbegin(); entry != entries_.rend(); ++entry) {
+        if (!is_saved(*entry)) {
+            save(*entry, nullptr);
+        }
+    }
+}
+
+std::shared_ptr<CacheCopy> DocumentStore::reserve_copy(const LiveDocument& session, size_t bytes_soon_free) {
+    const size_t bytes = CacheCopy::bytes_for(session.cache());
+    if (ram_bytes() - bytes_soon_free + bytes > options_.ram_bytes_max) {
+        return nullptr;
+    }
+    std::erase_if(copies_, [](const auto& counted) { return counted.first.expired(); });
+    try {
+        auto copy = std::make_shared<CacheCopy>(session.cache());
+        copies_.emplace_back(copy, bytes);
+        return copy;
+    } catch (const std::bad_alloc&) {
+        return nullptr;
+    }
+}
+
+size_t DocumentStore::cache_bytes() const {
     size_t bytes = 0;
     for (const Entry& entry : entries_) {
         bytes += entry.session->cache().bytes();
@@ -172,10 +271,18 @@ size_t DocumentStore::ram_bytes() const {
     return bytes;
 }
 
+size_t DocumentStore::ram_bytes() const {
+    size_t bytes = cache_bytes();
+    for (const auto& [copy, copy_bytes] : copies_) {
+        bytes += copy.expired() ? 0 : copy_bytes;
+    }
+    return bytes;
+}
+
 // Ids may be paths or anything else, and the same id under two models is two documents.
 fs::path DocumentStore::path_of(std::string_view id) const {
     Sha256 digest;
-    digest.update(fingerprint_);
+    digest.update(model_.fingerprint());
     digest.update(id);
     fs::path path = options_.folder / digest.hex_digest();
     path += snapshot_suffix;

@@ -7,8 +7,13 @@
 // correctness: the document is encoded anew. A new document copies what another one in memory holds of the
 // same beginning.
 //
-// Thread rule: the model thread alone. Outlived by the Engine that the sessions use.
+// Snapshots are written by a thread of the store's own, from copies of the caches, as far as the budget has
+// room for copies; else they are written at once, which takes ten times as long as copying.
+//
+// Thread rule: the model thread alone. Outlived by the model, and by the Engine that the sessions use.
 
+#include "cache/snapshot.h"
+#include "session/background_writer.h"
 #include "session/live_document.h"
 
 #include <pie/result.h>
@@ -19,26 +24,32 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace pie {
 
 struct DocumentStoreOptions {
-    size_t ram_bytes_max = 0;               // of all caches together; the session in use may exceed it alone
+    // Of all caches and copies of them together; the session in use may exceed it alone.
+    size_t ram_bytes_max = 0;
     std::filesystem::path folder = {};      // of the snapshots; empty: a dropped document is forgotten
     uint64_t folder_bytes_max = 8000000000; // the oldest snapshots give way to new ones
     // Hears of snapshots that could not be written (io) or were refused (see load_snapshot).
     std::function<void(std::string_view id, const Error& error)> on_trouble = {};
+    // Called on another thread when is_writing() ends.
+    std::function<void()> on_written = {};
 };
 
 class DocumentStore {
   public:
     using Factory = std::function<Result<std::unique_ptr<LiveDocument>>()>;
 
-    // `make` gives sessions of one model that are alike.
-    DocumentStore(DocumentStoreOptions options, Factory make)
-        : options_(std::move(options)), make_(std::move(make)) {}
+    // `make` gives sessions of this model that are alike.
+    DocumentStore(const LoadedModel& model, DocumentStoreOptions options, Factory make)
+        : model_(model), options_(std::move(options)), make_(std::move(make)), writer_(options_.on_written) {}
     DocumentStore(const DocumentStore&) = delete; // documents know where they are
     DocumentStore& operator=(const DocumentStore&) = delete;
 
@@ -52,15 +63,20 @@ class DocumentStore {
     // Drops a document, its snapshot included.
     void forget(std::string_view id);
 
-    // Writes the snapshot of one document in memory that changed since its last one, and tells of those that
-    // it could not write before. False where none was written.
-    bool save_one();
+    // A step of writing snapshots of the documents in memory that changed since their last ones, each once,
+    // the one that was used last at the end; called until it returns false. It does nothing while something
+    // is_writing().
+    bool save_some();
+    bool is_writing() const { return !writer_.is_idle(); }
 
-    // Writes snapshots of all documents in memory that changed since their last ones, the one that was
-    // used last at the end. Tries all of them, and tells the first error. Does nothing without a folder.
-    Result<void> save_all();
+    // Writes all of them at once. Does nothing without a folder.
+    void save_all();
 
-    size_t ram_bytes() const;
+    // What copies a session's cache without waiting for memory: first memory, which any thread may touch(),
+    // then take(). Null where the budget has no room for it; what there is of it counts until it is gone.
+    std::shared_ptr<CacheCopy> reserve_copy(const LiveDocument& session) { return reserve_copy(session, 0); }
+
+    size_t ram_bytes() const;                             // of caches and copies
     size_t n_sessions() const { return entries_.size(); } // in memory
 
   private:
@@ -70,17 +86,29 @@ class DocumentStore {
         int64_t changes_saved = -1; // LiveSequence::changes(); -1: never
     };
 
-    Result<void> restore(Entry& entry) const;
-    Result<void> save(Entry& entry) const;
+    std::list<Entry>::iterator find_entry(std::string_view id);
+    Result<void> restore(Entry& entry);
     bool is_saved(const Entry& entry) const;
+    std::vector<std::string> unsaved() const;
+    // Writes in the background where there is a copy to take.
+    void save(Entry& entry, const std::shared_ptr<CacheCopy>& copy);
     void drop_oldest();
+    void make_room();
+    std::shared_ptr<CacheCopy> reserve_copy(const LiveDocument& session, size_t bytes_soon_free);
+    size_t cache_bytes() const;
     std::filesystem::path path_of(std::string_view id) const;
+    void note_written(std::string_view id, const Result<void>& written);
     void tell(std::string_view id, const Error& error) const;
 
+    const LoadedModel& model_;
     DocumentStoreOptions options_;
     Factory make_;
-    std::string fingerprint_;  // of the model
     std::list<Entry> entries_; // the one that was used last is the first
+    std::vector<std::pair<std::weak_ptr<CacheCopy>, size_t>> copies_; // and their bytes
+    std::optional<std::vector<std::string>>
+        due_; // what save_some() has still to do of its round, the next at the end
+    std::shared_ptr<CacheCopy> next_copy_; // for the next of them
+    BackgroundWriter writer_;              // last: it uses what is above
 };
 
 } // namespace pie
