@@ -3,7 +3,7 @@
 #: make test       set up, build, and run the tests
 #: make build      set up, and build everything
 #: make bench      build llama.cpp's benchmark and server, and measure beside them (20 minutes)
-#: make setup      system packages and llama.cpp's sources only
+#: make setup      system packages, and the sources of llama.cpp and of tree-sitter's grammars, only
 #: make test-asan  the unit and property tests under AddressSanitizer and UBSan
 #: make fuzz       fuzz what reads requests, FUZZ_SECONDS (30) for each target
 #: make lint       check format, C++ (clang-tidy) and shell scripts
@@ -28,6 +28,7 @@ help:
 setup:
 	@scripts/install_packages.sh build
 	@scripts/fetch_llama.sh
+	@scripts/fetch_grammars.sh
 
 build: setup
 	@scripts/build.sh release

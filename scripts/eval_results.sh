@@ -13,7 +13,7 @@ samples=${2:-10}
 out=${3:-$cache/eval/$model}
 pie=$root/build/release/bin/pie
 sources=$cache/src
-data=$cache/eval/data
+data=$cache/eval/samples
 mkdir -p "$sources" "$data" "$out" "$root/docs/results"
 
 unpack() { # FOLDER ARCHIVE...: wheels and archives of sources are zip files

@@ -11,6 +11,7 @@
 #include "eval/metrics.h"
 #include "eval/random.h"
 #include "eval/source_tree.h"
+#include "eval/syntax.h"
 #include "session/live_document.h"
 
 #include <fmt/format.h>

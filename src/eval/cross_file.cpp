@@ -1,164 +1,178 @@
 #include "eval/cross_file.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <optional>
+#include <set>
+#include <string_view>
 #include <utility>
 
 namespace pie {
 namespace {
 
 constexpr size_t definition_lines_max = 40;
+constexpr int passed_on_max = 4; // from module to module, until a name's definition is found
 
-bool begins_import(std::string_view line, const Language& language) {
-    const std::string_view text = trimmed(line);
-    if (language.name == "c" || language.name == "cpp") {
-        return text.starts_with("#include");
+// Modules of these languages pass on what they import.
+bool passes_on(const SourceFile& file) {
+    const std::string_view language = file.language->name;
+    return language == "python" || language == "javascript" || language == "rust";
+}
+
+// What a module is called where it is imported as a whole and given no name.
+std::string module_object(const SourceFile& file, const std::string& module) {
+    if (file.language->name != "go") {
+        return module;
     }
-    if (language.name == "python") {
-        return text.starts_with("import ") ||
-               (text.starts_with("from ") && text.find(" import") != text.npos);
-    }
-    return text.starts_with("import ");
+    const std::string path = undelimited(module);
+    return path.substr(path.rfind('/') + 1);
 }
 
-// Words that stand before the name of what is defined.
-bool introduces_definition(std::string_view word) {
-    constexpr std::array<std::string_view, 7> words = {"class",  "def",  "interface", "enum",
-                                                       "struct", "func", "function"};
-    return std::ranges::find(words, word) != words.end();
+std::string stem(const SourceFile& file) {
+    return std::filesystem::path(file.path).stem().string();
 }
 
-std::vector<std::string_view> all_words(std::string_view line) {
-    constexpr std::string_view separators = " \t\r\n(){}<>:;,.=&*\"";
-    std::vector<std::string_view> words;
-    while (!line.empty()) {
-        const size_t begin = std::min(line.find_first_not_of(separators), line.size());
-        line.remove_prefix(begin);
-        const std::string_view word = line.substr(0, line.find_first_of(separators));
-        if (!word.empty()) {
-            words.push_back(word);
-        }
-        line.remove_prefix(word.size());
-    }
-    return words;
-}
-
-// The name that a line at the left margin defines; empty if it defines none.
-std::string_view defined_name(std::string_view line) {
-    if (line.empty() || line.front() == ' ' || line.front() == '\t' || trimmed(line).ends_with(';')) {
-        return {};
-    }
-    const std::vector<std::string_view> words = all_words(line);
-    const auto introduced = std::ranges::find_if(words, introduces_definition);
-    return introduced == words.end() || introduced + 1 == words.end() ? std::string_view()
-                                                                      : *(introduced + 1);
-}
-
-// Indented lines and blank ones belong to the definition, and a line that closes it.
-LineRange definition_lines(const SourceFile& file, size_t begin) {
-    size_t end = begin + 1;
-    for (size_t i = end; i < file.lines.size() && i < begin + definition_lines_max; ++i) {
-        const std::string& line = file.lines[i];
-        const bool is_inside = trimmed(line).empty() || line.front() == ' ' || line.front() == '\t';
-        const bool belongs = is_inside || line.front() == '{' || line.front() == '}' || line.front() == ')';
-        if (!belongs) {
-            break;
-        }
-        end = trimmed(line).empty() ? end : i + 1;
-    }
-    return {begin, end};
-}
-
-std::string file_name(const std::string& path) {
-    return std::filesystem::path(path).filename().string();
-}
-
-// The name, without folders, of the file that a line includes; empty if there is none.
-std::string included_file(std::string_view line) {
-    const size_t begin = line.find_first_of("\"<");
-    const size_t end = line.find_last_of("\">");
-    return begin < end && end != line.npos ? file_name(std::string(line.substr(begin + 1, end - begin - 1)))
-                                           : "";
-}
-
-// Whether the words of a statement name the file, or the folder that speaks for it.
-bool names_file(const std::vector<std::string_view>& words, const SourceFile& file) {
-    const std::filesystem::path path(file.path);
-    const std::string stem = path.stem().string();
-    const std::string folder = path.parent_path().filename().string();
-    return std::ranges::any_of(words, [&](std::string_view word) { return word == stem || word == folder; });
-}
-
-} // namespace
-
-std::vector<bool> import_lines(const SourceFile& file) {
-    std::vector<bool> imports;
-    bool open = false; // a list in brackets goes on
-    for (const std::string& line : file.lines) {
-        const bool begins = !open && begins_import(line, *file.language);
-        imports.push_back(begins || open);
-        if (begins || open) {
-            const bool opens = begins && line.find('(') != std::string::npos;
-            open = (open || opens) && line.find(')') == std::string::npos;
-        }
-    }
-    return imports;
-}
-
-DefinitionIndex::DefinitionIndex(const SourceTree& tree) {
-    for (const SourceFile& file : tree.files) {
-        for (size_t i = 0; i < file.lines.size(); ++i) {
-            if (const std::string_view name = defined_name(file.lines[i]); !name.empty()) {
-                const Definition definition{name, &file, definition_lines(file, i)};
-                by_name_.emplace(name, definition);
-                by_file_name_[file_name(file.path)].push_back(definition);
-            }
-        }
-    }
-}
-
-std::vector<Definition> DefinitionIndex::imported(const SourceFile& file) const {
-    const bool includes_text = file.language->name == "c" || file.language->name == "cpp";
-    std::vector<Definition> found;
-    const auto add = [&](const Definition& definition) {
-        const bool is_known =
-            std::ranges::any_of(found, [&](const Definition& d) { return d.name == definition.name; });
-        // C++ includes headers that look like C's.
-        const bool same_language = includes_text || definition.file->language == file.language;
-        if (!is_known && definition.file != &file && same_language) {
-            found.push_back(definition);
-        }
-    };
-    const std::vector<bool> imports = import_lines(file);
-    std::vector<std::string_view> statement;
-    for (size_t i = 0; i < file.lines.size(); ++i) {
-        if (!imports[i]) {
-            continue;
-        }
-        if (begins_import(file.lines[i], *file.language)) {
-            statement.clear();
-        }
-        const std::vector<std::string_view> words = all_words(file.lines[i]);
-        statement.insert(statement.end(), words.begin(), words.end());
-        if (includes_text) {
-            const auto included = by_file_name_.find(included_file(file.lines[i]));
-            if (included != by_file_name_.end()) {
-                std::ranges::for_each(included->second, add);
-            }
-            continue;
-        }
-        for (const std::string_view word : words) {
-            const auto [first, last] = by_name_.equal_range(word);
-            for (auto known = first; known != last; ++known) {
-                if (names_file(statement, *known->second.file)) {
-                    add(known->second);
+// Collects what one file imports.
+class Importer {
+  public:
+    Importer(CrossFile& tree, const Modules& modules, const SourceFile& file)
+        : tree_(tree), modules_(modules), file_(file) {
+        const FileSyntax& syntax = tree_.syntax_of(file);
+        for (size_t line = 0; line < file.lines.size(); ++line) {
+            for (const NameUse& use : syntax.is_import[line] ? std::vector<NameUse>() : syntax.names[line]) {
+                if (first_lines_.emplace(use, line).second) {
+                    uses_.push_back(use);
                 }
             }
         }
+        // A name that the file itself defines is its own, whatever it imports.
+        for (const Definition& own : syntax.definitions) {
+            taken_.insert({own.name, ""});
+        }
     }
-    return found;
+
+    std::vector<ImportedDefinition> collect() {
+        for (const Import& import : tree_.syntax_of(file_).imports) {
+            if (!import.name.empty()) {
+                take_name(import);
+            } else {
+                take_module(import);
+            }
+        }
+        take_used(modules_.neighbours(file_), "");
+        return std::move(found_);
+    }
+
+  private:
+    using Found = std::pair<const SourceFile*, const Definition*>;
+
+    // What is taken out of a module may be a module itself.
+    void take_name(const Import& import) {
+        const NameUse use{import.local_name.empty() ? import.name : import.local_name, ""};
+        const Files outer = modules_.find(file_, import.module);
+        if (take_first(outer, import.name, use)) {
+            return;
+        }
+        const Files inner = modules_.find(file_, submodule(file_, import.module, import.name));
+        if (file_.language->name != "java") {
+            take_used(inner, use.name);
+            return;
+        }
+        // A class is in the file that has its name, and what is taken out of a class in the class's file.
+        for (const Files& files : {inner, outer}) {
+            if (!files.empty() && take_first(files, stem(*files.front()), use)) {
+                return;
+            }
+        }
+    }
+
+    // Of the definitions with the name; false if there is none.
+    bool take_first(const Files& files, const std::string& name, const NameUse& use) {
+        for (const SourceFile* module : files) {
+            if (const auto definition = find_definition(*module, name, passed_on_max)) {
+                add(*definition, use);
+                return true;
+            }
+        }
+        return false;
+    }
+
+    void take_module(const Import& import) {
+        if (import.takes_all) {
+            take_used(file_.language->name == "java" ? modules_.find_package(file_, import.module)
+                                                     : modules_.find(file_, import.module),
+                      "");
+            return;
+        }
+        const Files files = modules_.find(file_, import.module);
+        take_used(files, import.local_name.empty() ? module_object(file_, import.module) : import.local_name);
+        // What a module of JavaScript exports by default often has its own name there.
+        take_first(files, import.local_name, {import.local_name, ""});
+    }
+
+    // What this file names as something of the object and the others hold.
+    void take_used(const Files& files, const std::string& object) {
+        for (const NameUse& use : uses_) {
+            if (use.object == object) {
+                take_first(files, use.name, use);
+            }
+        }
+    }
+
+    std::optional<Found> find_definition(const SourceFile& module, const std::string& name,
+                                         int passed_on_left) {
+        const FileSyntax& syntax = tree_.syntax_of(module);
+        const auto own = std::ranges::find(syntax.definitions, name, &Definition::name);
+        if (own != syntax.definitions.end()) {
+            return Found{&module, &*own};
+        }
+        if (!passes_on(module) || passed_on_left == 0) {
+            return std::nullopt;
+        }
+        for (const Import& import : syntax.imports) {
+            const std::string& local = import.local_name.empty() ? import.name : import.local_name;
+            if (local != name && !import.takes_all) {
+                continue;
+            }
+            for (const SourceFile* next : modules_.find(module, import.module)) {
+                const std::string& there = import.takes_all ? name : import.name;
+                if (auto found = find_definition(*next, there, passed_on_left - 1)) {
+                    return found;
+                }
+            }
+        }
+        return std::nullopt;
+    }
+
+    void add(const Found& definition, const NameUse& use) {
+        const auto& [file, defined] = definition;
+        if (file != &file_ && taken_.insert(use).second) {
+            LineRange lines = defined->lines;
+            lines.end = std::min(lines.end, lines.begin + definition_lines_max);
+            const auto first = first_lines_.find(use);
+            found_.push_back({defined->name, file, lines, use,
+                              first == first_lines_.end() ? file_.lines.size() : first->second});
+        }
+    }
+
+    CrossFile& tree_;
+    const Modules& modules_;
+    const SourceFile& file_;
+    std::vector<NameUse> uses_;             // each once, those of imports aside, in their order
+    std::map<NameUse, size_t> first_lines_; // of each of them
+    std::set<NameUse> taken_;               // whose meaning is known
+    std::vector<ImportedDefinition> found_;
+};
+
+} // namespace
+
+const FileSyntax& CrossFile::syntax_of(const SourceFile& file) {
+    const auto known = syntax_.find(&file);
+    return known != syntax_.end() ? known->second : syntax_.emplace(&file, read_syntax(file)).first->second;
+}
+
+std::vector<ImportedDefinition> CrossFile::imported(const SourceFile& file) {
+    return Importer(*this, modules_, file).collect();
 }
 
 } // namespace pie

@@ -1,42 +1,42 @@
 #pragma once
 
-// What a file of a tree imports from other files of it, as far as it can be told without a grammar: a
-// definition is a line that begins like one, a statement that imports is one by its first words, and a name
-// belongs to the file that the statement names.
+// What a file of a tree imports from other files of it: the statements say which modules and names
+// (eval/syntax.h), the modules' files (eval/modules.h) what the names mean. Files are read as they are asked
+// for.
 //
-// Thread rule: immutable once made; any thread may ask. Outlived by the tree.
+// Thread rule: one thread at a time. Outlived by the tree.
 
-#include "eval/samples.h"
-#include "eval/source_tree.h"
+#include "eval/modules.h"
+#include "eval/syntax.h"
 
-#include <functional>
+#include <cstddef>
 #include <map>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace pie {
 
-// Of a class or function at the left margin.
-struct Definition {
-    std::string_view name;
+struct ImportedDefinition {
+    std::string name; // in its file
     const SourceFile* file = nullptr;
-    LineRange lines; // at most so many that a prompt can hold it
+    LineRange lines;       // at most so many that a prompt can hold it
+    NameUse use;           // how the importing file names it
+    size_t first_line = 0; // that names it so behind the imports; the number of lines if there is none
 };
 
-// Of each line whether it belongs to a statement that imports.
-std::vector<bool> import_lines(const SourceFile& file);
-
-class DefinitionIndex {
+class CrossFile {
   public:
-    explicit DefinitionIndex(const SourceTree& tree);
+    explicit CrossFile(const SourceTree& tree) : modules_(tree) {}
 
-    // Definitions in other files that the file imports, in the order of its imports.
-    std::vector<Definition> imported(const SourceFile& file) const;
+    const FileSyntax& syntax_of(const SourceFile& file);
+
+    // In the order of the imports, and then what the package's other files define. Of a module that is
+    // imported as a whole, those that the file uses.
+    std::vector<ImportedDefinition> imported(const SourceFile& file);
 
   private:
-    std::multimap<std::string_view, Definition> by_name_;
-    std::map<std::string, std::vector<Definition>, std::less<>> by_file_name_; // for textual inclusion
+    Modules modules_;
+    std::map<const SourceFile*, FileSyntax> syntax_; // of files read so far
 };
 
 } // namespace pie

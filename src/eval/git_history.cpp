@@ -3,6 +3,7 @@
 #include "base/interrupt.h"
 #include "eval/random.h"
 #include "eval/source_tree.h"
+#include "eval/syntax.h"
 
 #include <fmt/format.h>
 #include <utf8.h>

@@ -144,6 +144,35 @@ std::string tests_table(const Summaries& tested) {
     return table;
 }
 
+std::string losses_table(const Losses& losses) {
+    std::string table = table_head({"edit", "rows", "lost to full", "won", "KL a token"});
+    for (const KindLosses& of_kind : losses.kinds) {
+        table +=
+            table_line({of_kind.kind, fmt::format("{}", of_kind.n_rows), fmt::format("{}", of_kind.n_lost),
+                        fmt::format("{}", of_kind.n_won), fmt::format("{:.4f}", of_kind.kl)});
+    }
+    return table;
+}
+
+// Between tildes, as source text may hold backticks.
+std::string loss_text(const Loss& loss) {
+    const Measurement& own = loss.own;
+    const std::string edit = loss.full.edit.empty() ? "" : fmt::format("~~~~diff\n{}~~~~\n", loss.full.edit);
+    return fmt::format(
+        "\n**{}**, {}, KL {:.4f} a token. The edit, the line that was to come, and what was written:\n\n"
+        "{}~~~~text\n{:<10}{}\n{:<10}{}\n{:<10}{}\n~~~~\n",
+        own.kind, own.key.row, own.kl, edit, "expected", own.target, "full", loss.full.prediction,
+        own.key.method, own.prediction);
+}
+
+std::string losses_of(const Losses& losses) {
+    std::string text = fmt::format("\n### Where {} still loses\n{}", losses.method, losses_table(losses));
+    for (const Loss& loss : losses.examples) {
+        text += loss_text(loss);
+    }
+    return text;
+}
+
 std::string failures_table(const Report& report) {
     if (report.failures.empty()) {
         return {};
@@ -186,6 +215,7 @@ std::string csv_field(std::string_view text) {
 Report make_report(std::span<const Measurement> measurements) {
     Report report{.by_edit = summarise(measurements, Grouping::edit),
                   .by_setting = summarise(measurements, Grouping::edit_in_setting),
+                  .losses = find_losses(measurements),
                   .failures = {}};
     for (const Measurement& m : measurements) {
         if (m.failed()) {
@@ -214,6 +244,9 @@ std::string report_markdown(const Report& report) {
         }
         const Summaries tested = those(pooled, [](const Summary& s) { return s.n_tested > 0; });
         text += tested.empty() ? "" : "\n### Tests passed\n" + tests_table(tested);
+        for (const Losses& losses : report.losses) {
+            text += losses.model == model ? losses_of(losses) : "";
+        }
     }
     return text + failures_table(report);
 }

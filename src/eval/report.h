@@ -1,11 +1,12 @@
 #pragma once
 
 // Results as tables: the paper's own (arXiv 2407.03157: exact match and edit similarity of the completed line
-// by setting, and its contextual table), how far each method is from full recompute, tests passed, what
-// failed.
+// by setting, and its contextual table), how far each method is from full recompute, tests passed,
+// where PIE still loses, with examples, what failed.
 //
 // Thread rule: pure functions.
 
+#include "eval/losses.h"
 #include "eval/results.h"
 #include "eval/summary.h"
 
@@ -21,6 +22,7 @@ namespace pie {
 struct Report {
     std::vector<Summary> by_edit;
     std::vector<Summary> by_setting;
+    std::vector<Losses> losses;
     std::map<std::string, size_t> failures; // measurements by reason
 };
 Report make_report(std::span<const Measurement> measurements);

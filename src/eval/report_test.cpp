@@ -85,6 +85,21 @@ TEST_CASE("tables have the paper's layout: settings across, and the contextual c
     CHECK(contains(report_markdown(make_report(tested)), "| insertion | full | 1 | 100.0 [100.0, 100.0] |"));
 }
 
+TEST_CASE("where PIE still loses: kinds of edits, and the worst rows as text") {
+    std::vector<Measurement> all = sample();
+    all[0].edit = " kept\n+added\n";
+    all[0].prediction = "x = 1";
+    all[3].prediction = "```";
+    all[3].target = "x = 1";
+    const std::string text = report_markdown(make_report(all));
+    CHECK(contains(text, "### Where pie still loses\n| edit | rows | lost to full | won | KL a token |"));
+    CHECK(contains(text, "\n| insertion | 3 | 1 | 0 | 0.2500 |\n"));
+    CHECK(contains(text, "\n**insertion**, insertion:1, KL 0.2500 a token."));
+    CHECK(contains(text, "\n~~~~diff\n kept\n+added\n~~~~\n"
+                         "~~~~text\nexpected  x = 1\nfull      x = 1\npie       ```\n~~~~\n"));
+    CHECK(contains(text, "\n**contextual-single-5**, "));
+}
+
 TEST_CASE("for programs: a line a setting and method, and one a layer") {
     const std::string csv = report_csv(make_report(sample()));
     CHECK(contains(

@@ -75,6 +75,9 @@ std::string measurement_line(const Measurement& measurement) {
     put(counts);
     put(figures);
     put(lines);
+    if (!measurement.edit.empty()) {
+        object["edit"] = measurement.edit;
+    }
     if (measurement.passed) {
         object["passed"] = *measurement.passed;
     }
@@ -111,6 +114,9 @@ Result<Measurement> parse_measurement(std::string_view line, const std::string& 
         take(counts);
         take(figures);
         take(lines);
+        if (object.contains("edit")) {
+            object.at("edit").get_to(measurement.edit);
+        }
         if (object.contains("passed")) {
             measurement.passed = object.at("passed").get<bool>();
         }

@@ -54,6 +54,7 @@ struct Measurement {
     double milliseconds = 0;    // an edit: of bringing the cache from the one prompt to the other
     std::string prediction;     // the line that was completed
     std::string target;         // the line that it was to be
+    std::string edit = {};      // the edit as text, for people; with full recompute alone, once a row
     std::vector<double> key_cosines = {}; // by layer; empty where the cache holds another text
     std::vector<double> value_cosines = {};
 

@@ -28,6 +28,7 @@ Measurement made(const std::string& row, double kl) {
     m.flops = 1.5e9;
     m.prediction = "    \"é\" = 1";
     m.target = "    e = 1";
+    m.edit = "-a\n+\"é\"\n";
     m.key_cosines = {1, 0.12345};
     m.value_cosines = {0.5, -1};
     m.tokens_encoded = 6;
@@ -53,6 +54,7 @@ TEST_CASE("a measurement comes back as it was written") {
     CHECK(back->kind == "rename");
     CHECK(back->language == "c");
     CHECK(!back->failed());
+    CHECK(back->edit == "-a\n+\"é\"\n");
     CHECK(back->tokens_before == 10);
     CHECK(back->tokens_after == 12);
     CHECK(back->tokens_scored == 5);

@@ -1,6 +1,7 @@
 #include "eval/row_runner.h"
 
 #include "base/interrupt.h"
+#include "eval/edit_diff.h"
 #include "eval/metrics.h"
 #include "eval/text_metrics.h"
 #include "session/completion.h"
@@ -266,6 +267,9 @@ Result<Measurement> RowRunner::measure(const Method& method, const RowWork& work
     }
     const std::string& written = outcome.completion.text;
     judge_line(m, work.row, written);
+    if (method.name == full_recompute().name) {
+        m.edit = edit_diff(work.row);
+    }
     if (!work.row.test.empty()) {
         PIE_ASSIGN(m.passed, options_.run_program(work.row.after + written + work.row.test));
     }

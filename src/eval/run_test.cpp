@@ -2,6 +2,7 @@
 // never edited.
 
 #include "base/test_fixtures.h"
+#include "eval/edit_diff.h"
 #include "eval/run.h"
 #include "eval/text_metrics.h"
 #include "support/reference.h"
@@ -147,6 +148,9 @@ TEST_CASE("figures of full recompute and of a stale cache are those of sequences
         CHECK(measured["full"].tokens_encoded == std::ssize(encoded.after));
         CHECK(measured["reuse"].tokens_before == std::ssize(encoded.before));
         CHECK(measured["reuse"].tokens_after == std::ssize(encoded.after));
+        CHECK(measured["full"].edit == edit_diff(row)); // once a row is enough
+        CHECK(!measured["full"].edit.empty());
+        CHECK(measured["reuse"].edit.empty());
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/interrupt.h"
 #include "eval/cross_file.h"
+#include "eval/grammar.h"
 #include "eval/random.h"
 
 #include <fmt/format.h>
@@ -12,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 namespace pie {
@@ -24,9 +26,8 @@ constexpr std::array<std::string_view, 3> settings = {"cross_file_first", "cross
 struct FileFacts {
     std::string imports;
     std::vector<size_t> lines; // numbers of the other lines
-    std::vector<bool> is_code; // by line of the file
     std::vector<size_t> line_tokens;
-    std::vector<Definition> imported;
+    std::vector<ImportedDefinition> imported;
 };
 
 // A share of a prompt for other files' code.
@@ -40,15 +41,10 @@ std::string_view level_of(size_t n_tokens) {
     return level == levels.end() ? "24k" : level->second;
 }
 
-bool uses(std::string_view line, std::string_view name) {
-    const std::vector<std::string_view> names = identifiers(line);
-    return std::ranges::find(names, name) != names.end();
-}
-
 class SampleBuilder {
   public:
     SampleBuilder(const SourceTree& tree, const BuildOptions& options, const TokenCounter& count_tokens)
-        : options_(options), count_tokens_(count_tokens), index_(tree) {}
+        : options_(options), count_tokens_(count_tokens), tree_(tree) {}
 
     // Appends samples of one language and setting, as many as are asked for or as can be found.
     Result<void> build(const std::vector<const SourceFile*>& files, std::string_view setting,
@@ -83,23 +79,22 @@ class SampleBuilder {
             return std::nullopt;
         }
         const size_t target = random.below(known.lines.size());
-        if (!known.is_code[known.lines[target]]) {
-            return std::nullopt;
-        }
-        return setting_of(file, target) == setting ? std::optional(target) : std::nullopt;
+        const size_t line = known.lines[target];
+        const FileSyntax& syntax = tree_.syntax_of(file);
+        const bool is_wanted =
+            syntax.is_code[line] && setting_of(known.imported, syntax.names[line], line) == setting;
+        return is_wanted ? std::optional(target) : std::nullopt;
     }
 
     // Of a line that uses imported names the first use of any of them decides.
-    std::string_view setting_of(const SourceFile& file, size_t target) {
-        const FileFacts& known = facts(file);
+    static std::string_view setting_of(const std::vector<ImportedDefinition>& imported,
+                                       const std::vector<NameUse>& names, size_t line) {
         std::string_view setting = "in_file";
-        for (const Definition& definition : known.imported) {
-            if (!uses(file.lines[known.lines[target]], definition.name)) {
+        for (const ImportedDefinition& definition : imported) {
+            if (std::ranges::find(names, definition.use) == names.end()) {
                 continue;
             }
-            const auto used_before = [&](size_t line) { return uses(file.lines[line], definition.name); };
-            if (std::none_of(known.lines.begin(), known.lines.begin() + static_cast<std::ptrdiff_t>(target),
-                             used_before)) {
+            if (definition.first_line == line) {
                 return "cross_file_first";
             }
             setting = "cross_file_random";
@@ -107,18 +102,31 @@ class SampleBuilder {
         return setting;
     }
 
-    // Snippets that fit into `n_tokens`, in the order of the imports.
-    nlohmann::json context_of(const FileFacts& known, size_t n_tokens, size_t& n_used) const {
+    // Snippets that fit into `n_tokens`, in the order of the imports; what the target uses comes in first.
+    nlohmann::json context_of(const FileFacts& known, const std::vector<NameUse>& target, size_t n_tokens,
+                              size_t& n_used) const {
+        std::vector<std::string> snippets(known.imported.size());
+        for (const bool is_for_target : {true, false}) {
+            for (size_t i = 0; i < snippets.size(); ++i) {
+                const ImportedDefinition& d = known.imported[i];
+                if ((std::ranges::find(target, d.use) != target.end()) != is_for_target) {
+                    continue;
+                }
+                const std::string text =
+                    joined(std::span(d.file->lines).subspan(d.lines.begin, d.lines.end - d.lines.begin));
+                const size_t n = count_tokens_(text) + count_tokens_(d.file->path);
+                if (n_used + n <= n_tokens) {
+                    n_used += n;
+                    snippets[i] = text.substr(0, text.find_last_not_of('\n') + 1);
+                }
+            }
+        }
         nlohmann::json context = nlohmann::json::array();
-        for (const Definition& d : known.imported) {
-            const std::string text =
-                joined(std::span(d.file->lines).subspan(d.lines.begin, d.lines.end - d.lines.begin));
-            const size_t n = count_tokens_(text) + count_tokens_(d.file->path);
-            if (n_used + n <= n_tokens) {
-                n_used += n;
-                context.push_back({{"identifier", d.name},
-                                   {"path", d.file->path},
-                                   {"snippet", text.substr(0, text.find_last_not_of('\n') + 1)}});
+        for (size_t i = 0; i < snippets.size(); ++i) {
+            if (!snippets[i].empty()) {
+                context.push_back({{"identifier", known.imported[i].name},
+                                   {"path", known.imported[i].file->path},
+                                   {"snippet", snippets[i]}});
             }
         }
         return context;
@@ -131,7 +139,8 @@ class SampleBuilder {
         const FileFacts& known = facts(file);
         const size_t wanted = random.between(options_.tokens_min, options_.tokens_max);
         size_t n_tokens = count_tokens_(known.imports);
-        nlohmann::json context = context_of(known, wanted / context_share, n_tokens);
+        const std::vector<NameUse>& names = tree_.syntax_of(file).names[known.lines[target]];
+        nlohmann::json context = context_of(known, names, wanted / context_share, n_tokens);
         size_t begin = target;
         while (begin > 0 && n_tokens < wanted &&
                n_tokens + known.line_tokens[known.lines[begin - 1]] <= options_.tokens_max) {
@@ -166,7 +175,7 @@ class SampleBuilder {
         const auto [known, is_new] = facts_.try_emplace(&file);
         FileFacts& facts = known->second;
         if (is_new) {
-            const std::vector<bool> imports = import_lines(file);
+            const std::vector<bool>& imports = tree_.syntax_of(file).is_import;
             for (size_t i = 0; i < file.lines.size(); ++i) {
                 if (imports[i]) {
                     facts.imports += file.lines[i];
@@ -176,31 +185,33 @@ class SampleBuilder {
                 facts.line_tokens.push_back(count_tokens_(file.lines[i]));
             }
             facts.imports.resize(facts.imports.find_last_not_of('\n') + 1);
-            facts.is_code = code_lines(file);
-            facts.imported = index_.imported(file);
+            facts.imported = tree_.imported(file);
         }
         return facts;
     }
 
     const BuildOptions& options_;
     const TokenCounter& count_tokens_;
-    DefinitionIndex index_;
+    CrossFile tree_;
     std::map<const SourceFile*, FileFacts> facts_; // of files drawn so far
 };
 
-// By language, those that are asked for.
+// By language, those that are asked for and have a grammar.
 Result<std::map<std::string_view, std::vector<const SourceFile*>>> chosen_files(const SourceTree& tree,
                                                                                 const BuildOptions& options) {
     std::map<std::string_view, std::vector<const SourceFile*>> files;
     for (const SourceFile& file : tree.files) {
-        if (options.languages.empty() ||
-            std::ranges::find(options.languages, file.language->name) != options.languages.end()) {
+        const bool is_wanted =
+            options.languages.empty() ||
+            std::ranges::find(options.languages, file.language->name) != options.languages.end();
+        if (is_wanted && Grammar::find(file.language->name, file.path) != nullptr) {
             files[file.language->name].push_back(&file);
         }
     }
     for (const std::string& language : options.languages) {
         if (!files.contains(language)) {
-            return fail(ErrorCode::invalid_argument, fmt::format("the tree has no file of '{}'", language));
+            return fail(ErrorCode::invalid_argument,
+                        fmt::format("the tree has no file of '{}', or there is no grammar for it", language));
         }
     }
     return files;

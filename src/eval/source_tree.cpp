@@ -20,22 +20,21 @@ namespace fs = std::filesystem;
 constexpr uint64_t tree_bytes_max = 512'000'000;
 
 const std::vector<Language>& languages() {
-    static const std::vector<Block> c_blocks = {{"/*", "*/"}};
     static const std::vector<Language> all = {
-        {"python", {".py"}, "#", {{"\"\"\"", "\"\"\""}, {"'''", "'''"}}},
-        {"java", {".java"}, "//", c_blocks},
-        {"c", {".c", ".h"}, "//", c_blocks},
-        {"cpp", {".cpp", ".cc", ".cxx", ".hpp", ".hh", ".hxx"}, "//", c_blocks},
-        {"csharp", {".cs"}, "//", c_blocks},
-        {"go", {".go"}, "//", c_blocks},
-        {"rust", {".rs"}, "//", c_blocks},
-        {"javascript", {".js", ".mjs", ".jsx"}, "//", c_blocks},
-        {"typescript", {".ts", ".tsx"}, "//", c_blocks},
-        {"kotlin", {".kt"}, "//", c_blocks},
-        {"swift", {".swift"}, "//", c_blocks},
-        {"ruby", {".rb"}, "#", {}},
-        {"lua", {".lua"}, "--", {}},
-        {"shell", {".sh", ".bash"}, "#", {}},
+        {"python", {".py"}},
+        {"java", {".java"}},
+        {"c", {".c", ".h"}},
+        {"cpp", {".cpp", ".cc", ".cxx", ".hpp", ".hh", ".hxx"}},
+        {"csharp", {".cs"}},
+        {"go", {".go"}},
+        {"rust", {".rs"}},
+        {"javascript", {".js", ".mjs", ".jsx"}},
+        {"typescript", {".ts", ".tsx"}},
+        {"kotlin", {".kt"}},
+        {"swift", {".swift"}},
+        {"ruby", {".rb"}},
+        {"lua", {".lua"}},
+        {"shell", {".sh", ".bash"}},
     };
     return all;
 }
@@ -65,31 +64,6 @@ bool is_word_byte(char c) {
     const auto byte = static_cast<unsigned char>(c);
     return byte == '_' || byte >= 0x80 || (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') ||
            (byte >= 'A' && byte <= 'Z');
-}
-
-// The block that is open behind a line, if `open` was in front of it.
-const Block* block_behind(std::string_view line, const Block* open, const Language& language) {
-    while (true) {
-        if (open != nullptr) {
-            const size_t end = line.find(open->end);
-            if (end == std::string_view::npos) {
-                return open;
-            }
-            line.remove_prefix(end + open->end.size());
-            open = nullptr;
-        }
-        size_t first = std::string_view::npos;
-        for (const Block& block : language.blocks) {
-            if (const size_t begin = line.find(block.begin); begin < first) {
-                first = begin;
-                open = &block;
-            }
-        }
-        if (open == nullptr) {
-            return nullptr;
-        }
-        line.remove_prefix(first + open->begin.size());
-    }
 }
 
 bool is_hidden(const fs::path& path) {
@@ -167,24 +141,6 @@ std::string_view trimmed(std::string_view line) {
     constexpr std::string_view space = " \t\r\n\f\v";
     line.remove_prefix(std::min(line.find_first_not_of(space), line.size()));
     return line.substr(0, line.find_last_not_of(space) + 1);
-}
-
-std::vector<bool> code_lines(const SourceFile& file) {
-    constexpr size_t length_min = 3;
-    const Language& language = *file.language;
-    std::vector<bool> is_code;
-    const Block* open = nullptr;
-    for (const std::string& line : file.lines) {
-        const std::string_view text = trimmed(line);
-        const auto begins_like = [text](const Block& block) { return text.starts_with(block.begin); };
-        const bool is_comment = !open && text.starts_with(language.comment);
-        is_code.push_back(!open && !is_comment && text.size() >= length_min &&
-                          std::ranges::none_of(language.blocks, begins_like));
-        if (!is_comment) {
-            open = block_behind(text, open, language);
-        }
-    }
-    return is_code;
 }
 
 std::vector<std::string_view> identifiers(std::string_view line) {

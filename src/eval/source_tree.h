@@ -1,8 +1,7 @@
 #pragma once
 
-// The source files of a folder, as lines, and what little must be known of their languages to choose lines
-// worth completing. No grammar is consulted: a comment is a line that begins like one, or a block between two
-// delimiters, whatever else they may mean there.
+// The source files of a folder, as lines, and what can be told of a text without knowing its language
+// (eval/syntax.h reads it by its grammar).
 //
 // Thread rule: immutable once read; any thread may look.
 
@@ -17,17 +16,9 @@
 
 namespace pie {
 
-// What stands between two delimiters, over any number of lines: a comment, or Python's docstrings.
-struct Block {
-    std::string_view begin;
-    std::string_view end;
-};
-
 struct Language {
     std::string_view name;
     std::vector<std::string_view> extensions;
-    std::string_view comment; // to the end of the line
-    std::vector<Block> blocks;
 };
 
 // By the file's extension; null if none is known.
@@ -50,10 +41,6 @@ struct SourceFile {
     const Language* language = nullptr;
     std::vector<std::string> lines; // each with its line break
 };
-
-// Of each line whether it is code: neither blank, nor a comment or within a block, nor too short to say
-// anything, which is RepoBench's idea of a line of code.
-std::vector<bool> code_lines(const SourceFile& file);
 
 struct SourceTree {
     std::vector<SourceFile> files; // by path
