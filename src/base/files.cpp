@@ -171,6 +171,18 @@ Result<void> create_folder(const std::filesystem::path& path) {
     return {};
 }
 
+Result<void> check_free_space(const std::filesystem::path& folder, uint64_t needed_bytes,
+                              std::string_view way_out) {
+    std::error_code error;
+    const uint64_t free_bytes = std::filesystem::space(folder, error).available;
+    if (error || needed_bytes <= free_bytes) {
+        return {};
+    }
+    return fail(ErrorCode::io,
+                fmt::format("it takes {} in '{}', where {} are free; free some space, or {}",
+                            format_bytes(needed_bytes), folder.string(), format_bytes(free_bytes), way_out));
+}
+
 Result<void> move_into_place(const std::filesystem::path& from, const std::filesystem::path& to) {
     if (::rename(from.c_str(), to.c_str()) != 0) {
         return fail_file("write", to, errno);

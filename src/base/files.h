@@ -26,6 +26,11 @@ Result<void> create_folder(const std::filesystem::path& path);
 // Renames within a file system, and makes the new name last through a power cut.
 Result<void> move_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
 
+// Whether a folder's disk has room for so much more. Errors: io, with `way_out` as what else can be done
+// about it; where the system does not tell, none.
+Result<void> check_free_space(const std::filesystem::path& folder, uint64_t needed_bytes,
+                              std::string_view way_out);
+
 // "cannot `action` 'path': reason", from an errno.
 Error file_error(std::string_view action, const std::filesystem::path& path, int error_number);
 

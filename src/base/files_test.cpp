@@ -134,3 +134,13 @@ TEST_CASE("a lock is held by one process at a time, and goes with it") {
     close(ready[0]);
     close(ready[1]);
 }
+
+TEST_CASE("room on a disk is there or not, and the message says what to do") {
+    const ScratchFolder scratch;
+    CHECK(pie::check_free_space(scratch.path, 1, "wait").has_value());
+    const auto refused = pie::check_free_space(scratch.path, uint64_t{1} << 62, "name another disk");
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::io);
+    CHECK(refused.error().message.find("free some space, or name another disk") != std::string::npos);
+    CHECK(pie::check_free_space(scratch.path / "missing", 1, "wait").has_value());
+}

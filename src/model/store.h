@@ -38,7 +38,8 @@ Result<std::filesystem::path> pull_model(const CatalogueEntry& entry, const Stor
 Result<std::filesystem::path> pull_model_to(const std::filesystem::path& gguf, const CatalogueEntry& entry,
                                             const StoreSettings& settings, Progress& progress);
 
-// What `-m` was given: a name of the catalogue, which must have been pulled, or a path to any GGUF.
+// What `-m` was given: a name of the catalogue, which must have been pulled, one of model/optimized.h, or a
+// path to any GGUF.
 Result<std::filesystem::path> resolve_model(std::string_view name, const StoreSettings& settings);
 Result<std::filesystem::path> resolve_model(std::string_view name); // in the environment's store
 

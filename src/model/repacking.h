@@ -1,0 +1,33 @@
+#pragma once
+
+// Which weights ggml computes with faster on this processor than as they lie in the file: for some types it
+// has kernels that go through several rows at once, and rearranges ("repacks") such matrices while a model is
+// loaded. Which types these are depends on the processor, so ggml itself is asked.
+//
+// Thread rule: pure functions.
+
+#include "model/metadata.h"
+
+#include <ggml.h>
+
+#include <cstdint>
+
+namespace pie {
+
+// Of the bytes of all matrices that tokens are multiplied with, experts that a token passes by included.
+struct RepackedShare {
+    uint64_t matrix_bytes = 0;
+    uint64_t repacked_bytes = 0;
+
+    double share() const {
+        return matrix_bytes == 0 ? 0
+                                 : static_cast<double>(repacked_bytes) / static_cast<double>(matrix_bytes);
+    }
+};
+
+RepackedShare repacked_share(const Metadata& metadata);
+
+// Whether a matrix, or a stack of them where n_matrices is above 1, is repacked on this machine.
+bool is_repacked(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices = 1);
+
+} // namespace pie
