@@ -1,101 +1,118 @@
 #!/usr/bin/env python3
-"""Draws the results of `pie bench --against llama-server --out DIR` as SVG and PNG, into DIR.
+"""plot_bench.py DIR: plots of what `pie bench --against llama-server --out DIR` measured, as SVG and PNG, into DIR.
 
-time_by_context: the time from an edit to the first token over the length of the context, a panel for each
-workload. time_by_edit_size: the same over the tokens that were inserted, a panel for each place, at the longest
-context. Medians, with the 99th percentile (the largest of fewer than 100) as a thin line.
+The time from an edit to the first token, a panel for each workload: medians, with the 99th percentile (the largest
+of fewer than 100) as a thin line. What was measured at a single point has no curve.
+
+time_by_context: over the tokens of the document.
+time_by_edit_size: over the tokens that were inserted or deleted.
+time_after_edits: of the same edit, over the number of edits before it in the session.
+time_by_sessions: over the number of documents that are typed into by turns.
 """
 
-import collections
+import argparse
 import json
 import math
-import pathlib
 import re
-import sys
+from collections import defaultdict
+from pathlib import Path
 
-import matplotlib
+from plot_style import COLOURS, save
+from matplotlib import pyplot
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-matplotlib.use("Agg")  # no display is needed
-import matplotlib.pyplot as plt  # noqa: E402
+COLOUR_OF = dict(zip(["pie", "llama.vim", "reuse-1", "line-last", "suffix-first", "", "limit"], COLOURS))
+COLUMNS = 3
 
-SYSTEMS = ["pie", "limit", "llama.vim", "reuse-1", "line-last", "suffix-first"]
-COLUMNS_MAX = 3
-INSERTION = re.compile(r"insert-(\d+)-at-(.+)")
+# The first number of a workload's name is what varies; of its first word: file, and what the number is of.
+VARYING = re.compile(r"(\w+)-(\d+)(-.*)?")
+NUMBERS = {
+    "insert": ("time_by_edit_size", "tokens of the edit"),
+    "delete": ("time_by_edit_size", "tokens of the edit"),
+    "after": ("time_after_edits", "edits before"),
+    "sessions": ("time_by_sessions", "sessions"),
+}
+
+# A panel's curves: times by x, by system.
+Curves = dict[str, dict[int, list[float]]]
 
 
-def read_results(folder):
-    """Times by (model, workload, system, context); of a cell that was measured twice, the later ones."""
-    times = {}
-    for line in (folder / "serving.jsonl").read_text(encoding="utf-8").splitlines():
+def read_times(path: Path) -> dict[str, dict[tuple[str, str, int], list[float]]]:
+    """Sorted times by model, then by workload, system and context; of what was measured twice, the later ones."""
+    times: dict[str, dict[tuple[str, str, int], list[float]]] = defaultdict(dict)
+    for line in path.read_text(encoding="utf-8").splitlines():
         entry = json.loads(line)
-        if any(entry["first_ms"]):
-            key = (entry["model"], entry["workload"], entry["system"], entry["context"])
-            times[key] = sorted(value for value in entry["first_ms"] if value > 0)  # 0: no limit at that step
+        first_ms = sorted(value for value in entry["first_ms"] if value > 0)  # 0: no limit at that step
+        if first_ms:
+            times[entry["model"]][entry["workload"], entry["system"], entry["context"]] = first_ms
     return times
 
 
-def quantile(values, share):
+def quantile(values: list[float], share: float) -> float:
     return values[max(math.ceil(share * len(values)), 1) - 1]
 
 
-def draw(path, title, x_label, panels):
-    """`panels`: name -> system -> {x: times}."""
-    columns = min(len(panels), COLUMNS_MAX)
-    rows = math.ceil(len(panels) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(4.6 * columns, 3.4 * rows), squeeze=False)
-    for axis, (name, curves) in zip(axes.flat, panels.items()):
-        for index, system in enumerate(SYSTEMS):
-            points = sorted(curves.get(system, {}).items())
-            if not points:
-                continue
-            xs = [x for x, _ in points]
-            colour, style = f"C{index}", "--" if system == "limit" else "-"
-            axis.plot(xs, [quantile(v, 0.5) for _, v in points], style, color=colour, marker="o", label=system)
-            axis.plot(xs, [quantile(v, 0.99) for _, v in points], style, color=colour, linewidth=0.6)
-        axis.set(title=name, xlabel=x_label, ylabel="ms to the first token", xscale="log", yscale="log")
-        ticks = sorted({x for curve in curves.values() for x in curve})
-        axis.set_xticks(ticks, [str(x) for x in ticks])
-        axis.minorticks_off()
-        axis.grid(alpha=0.3)
-    for axis in list(axes.flat)[len(panels) :]:
-        axis.set_visible(False)
-    handles = {}  # a system may be missing in a panel
-    for axis in axes.flat:
-        handles.update({label: handle for handle, label in zip(*axis.get_legend_handles_labels())})
-    figure.legend(handles.values(), handles.keys(), loc="upper center", ncols=min(len(SYSTEMS), 2 * columns), bbox_to_anchor=(0.5, 0.0))
-    figure.suptitle(title)
-    figure.tight_layout()
-    figure.savefig(f"{path}.svg", metadata={"Date": None}, bbox_inches="tight")  # equal data, equal file
-    figure.savefig(f"{path}.png", dpi=120, bbox_inches="tight")
-    plt.close(figure)
-    print(f"{path}.svg")
+def plots_of(times: dict[tuple[str, str, int], list[float]]) -> dict[tuple[str, str], dict[str, Curves]]:
+    """(file, axis) -> panel -> its curves."""
+    plots: dict[tuple[str, str], dict[str, Curves]] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    longest = max(context for _, _, context in times)
+    for (workload, system, context), values in times.items():
+        plots["time_by_context", "tokens of the document"][workload][system][context] = values
+        varying = VARYING.fullmatch(workload)
+        if varying and varying[1] in NUMBERS and context == longest:
+            panel = f"{varying[1]}-N{varying[3] or ''}, {context} tokens"
+            plots[NUMBERS[varying[1]]][panel][system][int(varying[2])] = values
+    return plots
 
 
-def nested():
-    return collections.defaultdict(lambda: collections.defaultdict(dict))
+def draw_panel(axes, name: str, curves: Curves) -> None:
+    xs = sorted({x for curve in curves.values() for x in curve})
+    for system, colour in COLOUR_OF.items():
+        points = sorted(curves.get(system, {}).items())
+        style = "--" if system == "limit" else "-"
+        for share, width, marker in ((0.5, 1.4, "o"), (0.99, 0.5, "")):
+            axes.plot([x for x, _ in points], [quantile(values, share) for _, values in points], style, color=colour,
+                      linewidth=width, marker=marker, markersize=3)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{y:,g}"))
+    # A session without edits before has its place as well.
+    axes.set_xscale("symlog", linthresh=max(xs[1], 1)) if xs[0] == 0 else axes.set_xscale("log")
+    axes.set_xticks(xs, [f"{x:,}" for x in xs])
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_title(name, fontsize=8)
 
 
-def main():
-    if len(sys.argv) != 2:
-        print(f"usage: {sys.argv[0]} DIR", file=sys.stderr)
-        return 2
-    folder = pathlib.Path(sys.argv[1])
-    times = read_results(folder)
-    for model in sorted({key[0] for key in times}):
-        stem = pathlib.PurePath(model).stem
-        mine = {key[1:]: values for key, values in times.items() if key[0] == model}
-        longest = max(context for _, _, context in mine)
-        by_context, by_size = nested(), nested()
-        for (workload, system, context), values in mine.items():
-            by_context[workload][system][context] = values
-            insertion = INSERTION.fullmatch(workload)
-            if insertion and context == longest:
-                by_size[f"inserted at {insertion[2]} of {longest}"][system][int(insertion[1])] = values
-        draw(folder / f"{stem}-time_by_context", stem, "tokens of the document", by_context)
-        if by_size:
-            draw(folder / f"{stem}-time_by_edit_size", stem, "tokens inserted", by_size)
-    return 0
+def draw(panels: dict[str, Curves], x_label: str, folder: Path, name: str) -> None:
+    columns = min(len(panels) + 1, COLUMNS)  # one more place, for the legend
+    lines = -(-(len(panels) + 1) // columns)
+    figure, grid = pyplot.subplots(lines, columns, figsize=(3.2 * columns, 2.4 * lines), squeeze=False, sharey=True)
+    for axes in grid.flat[len(panels):]:
+        axes.axis("off")
+    for axes, (panel, curves) in zip(grid.flat, panels.items()):
+        draw_panel(axes, panel, curves)
+    handles = [pyplot.Line2D([], [], color=colour, marker="o", markersize=3, label=system,
+                             linestyle="--" if system == "limit" else "-")
+               for system, colour in COLOUR_OF.items() if any(system in curves for curves in panels.values())]
+    grid.flat[-1].legend(handles=handles, loc="center", fontsize=8)
+    figure.supxlabel(x_label, fontsize=9)
+    figure.supylabel("ms to the first token", fontsize=9)
+    save(figure, folder, name)
+    pyplot.close(figure)
+    print(folder / f"{name}.svg")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    folder = parser.parse_args().folder
+    for model, times in read_times(folder / "serving.jsonl").items():
+        for (name, x_label), panels in plots_of(times).items():
+            curves = {panel: found for panel, found in panels.items() if any(len(c) > 1 for c in found.values())}
+            if curves:
+                draw(curves, x_label, folder, f"{name}-{Path(model).stem}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

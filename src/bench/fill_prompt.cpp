@@ -59,12 +59,12 @@ std::string fill_prompt(const DocumentState& state, FillOrder order, const Marke
 }
 
 FillRequestBody fill_request(const DocumentState& state, FillOrder order, const MarkerNames& names,
-                             int32_t n_predict, CacheUse cache) {
-    nlohmann::json body = {{"id_slot", 0},
-                           {"n_predict", n_predict},
+                             const FillOptions& options) {
+    nlohmann::json body = {{"id_slot", options.slot},
+                           {"n_predict", options.n_predict},
                            {"temperature", 0.0},
                            {"stream", true},
-                           {"cache_prompt", cache == CacheUse::reuse}};
+                           {"cache_prompt", options.cache == CacheUse::reuse}};
     if (order != FillOrder::infill) {
         body["prompt"] = fill_prompt(state, order, names);
         return {"/completion", body.dump()};

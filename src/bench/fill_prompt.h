@@ -12,6 +12,7 @@
 
 #include <pie/result.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -45,8 +46,14 @@ struct FillRequestBody {
     std::string body;
 };
 
+struct FillOptions {
+    int32_t n_predict = 0;
+    CacheUse cache = CacheUse::reuse;
+    size_t slot = 0;
+};
+
 // A streamed completion of the likeliest tokens.
 FillRequestBody fill_request(const DocumentState& state, FillOrder order, const MarkerNames& names,
-                             int32_t n_predict, CacheUse cache);
+                             const FillOptions& options);
 
 } // namespace pie

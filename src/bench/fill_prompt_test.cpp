@@ -35,7 +35,7 @@ TEST_CASE("the cursor at either end of the text") {
 }
 
 TEST_CASE("requests as llama.vim sends them, and as prompts") {
-    const auto infill = fill_request(state, FillOrder::infill, names, 7, CacheUse::reuse);
+    const auto infill = fill_request(state, FillOrder::infill, names, {.n_predict = 7});
     CHECK(infill.path == "/infill");
     const auto body = nlohmann::json::parse(infill.body);
     CHECK(body["input_prefix"] == "one\n");
@@ -43,14 +43,17 @@ TEST_CASE("requests as llama.vim sends them, and as prompts") {
     CHECK(body["input_suffix"] == "three\nfour\n");
     CHECK(body["input_extra"] == nlohmann::json::parse(R"([{"filename":"a.c","text":"chunk\n"}])"));
     CHECK(body["n_predict"] == 7);
+    CHECK(body["id_slot"] == 0);
     CHECK(body["cache_prompt"] == true);
     CHECK(body["temperature"] == 0.0);
-    const auto raw = fill_request(state, FillOrder::suffix_first, names, 7, CacheUse::recompute);
+    const auto raw = fill_request(state, FillOrder::suffix_first, names,
+                                  {.n_predict = 7, .cache = CacheUse::recompute, .slot = 3});
     CHECK(raw.path == "/completion");
     const auto prompt = nlohmann::json::parse(raw.body);
     CHECK(prompt["prompt"] == fill_prompt(state, FillOrder::suffix_first, names));
     CHECK(prompt["cache_prompt"] == false);
     CHECK(prompt["stream"] == true);
+    CHECK(prompt["id_slot"] == 3);
 }
 
 } // namespace pie

@@ -5,6 +5,7 @@
 //   http_bench PIE MODEL.gguf TEXT [KEYSTROKES]
 
 #include "base/files.h"
+#include "base/quantile.h"
 #include "bench/serving_systems.h"
 
 #include <pie/model.h>
@@ -12,7 +13,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdio>
@@ -32,11 +32,6 @@ constexpr int32_t n_ctx = 8192;
 constexpr int32_t n_predict = 8;
 constexpr auto key_period = std::chrono::milliseconds(100);
 constexpr std::string_view typed = "const auto total = compute_total(values, options.limit); ";
-
-double median(std::vector<double> values) {
-    std::ranges::sort(values);
-    return values[values.size() / 2];
-}
 
 // A line of its own in the middle of the text, as far as it is typed.
 DocumentState typed_so_far(const std::string& text, size_t n_typed) {
@@ -63,7 +58,7 @@ Result<double> ask_library(Session& session, const DocumentState& state) {
 }
 
 Result<double> ask_server(const RunningServer& server, const DocumentState& state) {
-    const FillRequestBody request = fill_request(state, FillOrder::infill, {}, n_predict, CacheUse::reuse);
+    const FillRequestBody request = fill_request(state, FillOrder::infill, {}, {.n_predict = n_predict});
     PIE_ASSIGN(const ServedAnswer answer, server.client().ask(request.path, request.body));
     return answer.first_ms;
 }

@@ -1,24 +1,42 @@
 #include "bench/serving_report.h"
 
+#include "base/quantile.h"
 #include "bench/serving_systems.h"
 #include "bench/workloads.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <tuple>
 #include <utility>
 
 namespace pie {
 namespace {
 
-double median(const std::vector<double>& values) {
-    return quantiles_of(values).p50;
+double median_of(const std::vector<int32_t>& values) {
+    return median(std::vector<double>(values.begin(), values.end()));
 }
 
-double median(const std::vector<int32_t>& values) {
-    return median(std::vector<double>(values.begin(), values.end()));
+// Tokens that were encoded twice can make it less than nothing.
+double saved(const ServingMeasurement& m) {
+    std::vector<double> shares;
+    for (size_t i = 0; i < std::min(m.tokens_encoded.size(), m.tokens_context.size()); ++i) {
+        const double n_context = std::max(1.0, static_cast<double>(m.tokens_context[i]));
+        shares.push_back(std::max(0.0, 1 - m.tokens_encoded[i] / n_context));
+    }
+    return median(shares);
+}
+
+double decode_tokens_per_s(const ServingMeasurement& m) {
+    double n_tokens = 0;
+    double milliseconds = 0;
+    for (size_t i = 0; i < std::min({m.total_ms.size(), m.first_ms.size(), m.tokens_written.size()}); ++i) {
+        if (m.tokens_written[i] > 1) {
+            n_tokens += m.tokens_written[i] - 1;
+            milliseconds += m.total_ms[i] - m.first_ms[i];
+        }
+    }
+    return milliseconds > 0 ? 1000 * n_tokens / milliseconds : 0;
 }
 
 SystemSummary summary_of(const ServingMeasurement& m) {
@@ -29,9 +47,12 @@ SystemSummary summary_of(const ServingMeasurement& m) {
             .first_ms = quantiles_of(first_ms),
             .total_ms = quantiles_of(m.total_ms),
             .prompt_ms = median(m.prompt_ms),
-            .tokens_encoded = median(m.tokens_encoded),
-            .tokens_context = median(m.tokens_context),
-            .tokens_written = median(m.tokens_written),
+            .tokens_encoded = median_of(m.tokens_encoded),
+            .tokens_context = median_of(m.tokens_context),
+            .tokens_written = median_of(m.tokens_written),
+            .saved = saved(m),
+            .joules = m.joules.empty() ? std::nullopt : std::optional(median(m.joules)),
+            .decode_tokens_per_s = decode_tokens_per_s(m),
             .n_checked = m.n_checked,
             .equal_first_lines = m.equal_first_lines,
             .equal_tokens = m.equal_tokens,
@@ -63,26 +84,39 @@ std::optional<double> over_limit(const std::vector<double>& ours, const std::vec
     return ratios.empty() ? std::nullopt : std::optional(median(ratios));
 }
 
-void fill_ratios(ServingCell& cell) {
-    const SystemSummary* ours = find_system(cell, our_system);
-    if (ours == nullptr) {
-        return;
-    }
-    std::optional<Quantiles> best;
+enum class Asked { anyhow, as_used };
+
+bool counts(const SystemSummary& other, Asked asked) {
+    const size_t rank = system_rank(other.system);
+    return other.system != our_system && other.n_steps > 0 && rank < serving_systems().size() &&
+           (asked == Asked::anyhow || serving_systems()[rank].order == FillOrder::prefix_first);
+}
+
+// The quickest of the others at either quantile, over ours.
+std::optional<Quantiles> sooner(const ServingCell& cell, const SystemSummary& ours, Asked asked) {
+    std::optional<Quantiles> least;
     for (const SystemSummary& other : cell.systems) {
-        if (other.system == our_system || other.system == limit_system || other.n_steps == 0) {
-            continue;
+        if (counts(other, asked)) {
+            const Quantiles& times = other.first_ms;
+            least =
+                least ? Quantiles{std::min(least->p50, times.p50), std::min(least->p99, times.p99)} : times;
         }
-        if (!best || other.first_ms.p50 < best->p50) {
-            cell.best = other.system;
-        }
-        best =
-            best ? Quantiles{std::min(best->p50, other.first_ms.p50), std::min(best->p99, other.first_ms.p99)}
-                 : other.first_ms;
     }
-    if (best) {
-        cell.sooner_p50 = best->p50 / ours->first_ms.p50;
-        cell.sooner_p99 = best->p99 / ours->first_ms.p99;
+    return least ? std::optional(Quantiles{least->p50 / ours.first_ms.p50, least->p99 / ours.first_ms.p99})
+                 : std::nullopt;
+}
+
+void fill_ratios(ServingCell& cell) {
+    const SystemSummary* best = nullptr;
+    for (const SystemSummary& other : cell.systems) {
+        if (counts(other, Asked::anyhow) && (best == nullptr || other.first_ms.p50 < best->first_ms.p50)) {
+            best = &other;
+        }
+    }
+    cell.best = best == nullptr ? "" : best->system;
+    if (const SystemSummary* ours = find_system(cell, our_system)) {
+        cell.sooner = sooner(cell, *ours, Asked::anyhow);
+        cell.sooner_as_used = sooner(cell, *ours, Asked::as_used);
     }
 }
 
@@ -96,21 +130,17 @@ struct CellOrigin {
 
 } // namespace
 
+std::string cell_name(const ServingCell& cell) {
+    return fmt::format("{} at {} tokens", cell.workload, cell.context);
+}
+
 const SystemSummary* find_system(const ServingCell& cell, std::string_view name) {
     const auto found = std::ranges::find(cell.systems, name, &SystemSummary::system);
     return found == cell.systems.end() || found->n_steps == 0 ? nullptr : &*found;
 }
 
-Quantiles quantiles_of(std::vector<double> values) {
-    if (values.empty()) {
-        return {};
-    }
-    std::ranges::sort(values);
-    const auto at = [&values](double share) {
-        const auto rank = static_cast<size_t>(std::ceil(share * static_cast<double>(values.size())));
-        return values[std::max<size_t>(rank, 1) - 1];
-    };
-    return {at(0.5), at(0.99)};
+Quantiles quantiles_of(const std::vector<double>& values) {
+    return {median(values), quantile(values, 0.99)};
 }
 
 std::vector<ServingCell> summarise_serving(std::span<const ServingMeasurement> measurements) {
@@ -165,12 +195,11 @@ std::vector<RatioChange> compare_serving(std::span<const ServingCell> before,
                    other.conditions.n_threads == cell.conditions.n_threads && other.context == cell.context &&
                    other.workload == cell.workload;
         });
-        if (old != before.end() && old->sooner_p50 && cell.sooner_p50) {
-            changes.push_back({.name = fmt::format("{} at {} tokens of {}", cell.workload, cell.context,
-                                                   cell.conditions.model),
-                               .before = *old->sooner_p50,
-                               .after = *cell.sooner_p50,
-                               .fell = *cell.sooner_p50 < *old->sooner_p50 * (1 - tolerance)});
+        if (old != before.end() && old->sooner && cell.sooner) {
+            changes.push_back({.name = fmt::format("{} of {}", cell_name(cell), cell.conditions.model),
+                               .before = old->sooner->p50,
+                               .after = cell.sooner->p50,
+                               .fell = cell.sooner->p50 < old->sooner->p50 * (1 - tolerance)});
         }
     }
     return changes;

@@ -24,7 +24,7 @@ struct Quantiles {
 };
 
 // By the nearest rank. Of nothing both are 0.
-Quantiles quantiles_of(std::vector<double> values);
+Quantiles quantiles_of(const std::vector<double>& values);
 
 struct SystemSummary {
     std::string system;
@@ -35,6 +35,9 @@ struct SystemSummary {
     double tokens_encoded = 0;
     double tokens_context = 0;
     double tokens_written = 0;
+    double saved = 0;               // share of the context that was not encoded
+    std::optional<double> joules;   // none where the machine does not tell
+    double decode_tokens_per_s = 0; // behind the first token, of all steps together
     int32_t n_checked = 0;
     double equal_first_lines = 0;
     double equal_tokens = 0;
@@ -48,15 +51,19 @@ struct ServingCell {
     int32_t context = 0;
     std::vector<SystemSummary> systems; // in the order of the table of systems, the limit last
     std::optional<double> over_limit;   // ours over the limit, p50 of the steps' ratios
-    // Llama-server's quickest setting over ours.
-    std::string best; // the quickest setting by p50; empty where none was measured
-    std::optional<double> sooner_p50;
-    std::optional<double> sooner_p99;
+    std::string best;                   // llama-server's quickest setting by p50; empty where there is none
+    // Llama-server's times over ours: those of its quickest setting at either quantile, and of the quickest
+    // that is asked as editors ask.
+    std::optional<Quantiles> sooner;
+    std::optional<Quantiles> sooner_as_used;
 };
 
 // By model, threads and context; workloads in the order of their table. Where a cell was measured more than
 // once, the last time counts.
 std::vector<ServingCell> summarise_serving(std::span<const ServingMeasurement> measurements);
+
+// "typing at 4096 tokens"
+std::string cell_name(const ServingCell& cell);
 
 // Null where the cell has no time of it.
 const SystemSummary* find_system(const ServingCell& cell, std::string_view name);
@@ -68,7 +75,7 @@ struct RatioChange {
     bool fell = false;
 };
 
-// `sooner_p50` of the cells that are in both.
+// `sooner` at p50 of the cells that are in both.
 std::vector<RatioChange> compare_serving(std::span<const ServingCell> before,
                                          std::span<const ServingCell> after, double tolerance);
 

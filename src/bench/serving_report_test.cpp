@@ -3,7 +3,7 @@
 
 #include <doctest/doctest.h>
 
-#include <numeric>
+#include <algorithm>
 
 namespace pie {
 namespace {
@@ -17,9 +17,11 @@ ServingMeasurement measured(std::string system, std::vector<double> first_ms) {
     m.system = std::move(system);
     m.first_ms = std::move(first_ms);
     m.total_ms = m.first_ms;
+    std::ranges::for_each(m.total_ms, [](double& ms) { ms += 200; });
     m.prompt_ms = m.first_ms;
     m.tokens_encoded.assign(m.first_ms.size(), 5);
     m.tokens_context.assign(m.first_ms.size(), 4100);
+    m.tokens_written.assign(m.first_ms.size(), 11);
     return m;
 }
 
@@ -30,17 +32,10 @@ std::vector<ServingMeasurement> a_run() {
 
 } // namespace
 
-TEST_CASE("quantiles by the nearest rank") {
+TEST_CASE("the median, and the largest of few") {
     CHECK(quantiles_of({}).p50 == 0);
-    CHECK(quantiles_of({7}).p50 == 7);
-    CHECK(quantiles_of({7}).p99 == 7);
     CHECK(quantiles_of({3, 1, 2}).p50 == 2);
-    CHECK(quantiles_of({4, 3, 1, 2}).p50 == 2);
     CHECK(quantiles_of({3, 1, 2}).p99 == 3);
-    std::vector<double> many(200);
-    std::iota(many.begin(), many.end(), 1.0);
-    CHECK(quantiles_of(many).p50 == 100);
-    CHECK(quantiles_of(many).p99 == 198);
 }
 
 TEST_CASE("ratios are to the limit, and to llama-server's best setting at each quantile") {
@@ -49,11 +44,28 @@ TEST_CASE("ratios are to the limit, and to llama-server's best setting at each q
     const ServingCell& cell = cells.front();
     CHECK(cell.best == "suffix-first");
     CHECK(*cell.over_limit == doctest::Approx(1.2));
-    CHECK(*cell.sooner_p50 == doctest::Approx(5));
-    CHECK(*cell.sooner_p99 == doctest::Approx(15)); // 300 over 20, where llama.vim has 400
+    CHECK(cell.sooner->p50 == doctest::Approx(5));
+    CHECK(cell.sooner->p99 == doctest::Approx(15)); // 300 over 20, where llama.vim has 400
+    CHECK(cell.sooner_as_used->p50 == doctest::Approx(200.0 / 12));
+    CHECK(cell.sooner_as_used->p99 == doctest::Approx(20));
     REQUIRE(cell.systems.size() == 4);
     CHECK(cell.systems.front().system == "pie");
     CHECK(cell.systems.back().system == "limit");
+}
+
+TEST_CASE("what is written behind the first token, what is not encoded, and energy") {
+    ServingMeasurement m = measured("pie", {10, 10, 500});
+    m.total_ms[2] = 500; // an answer without text
+    m.tokens_written[2] = 0;
+    m.tokens_encoded = {41, 0, 4100};
+    SystemSummary summary = summarise_serving(std::span(&m, 1))[0].systems[0];
+    CHECK(summary.decode_tokens_per_s == doctest::Approx(50)); // ten in 200 ms, twice
+    CHECK(summary.saved == doctest::Approx(0.99));
+    CHECK_FALSE(summary.joules);
+    m.tokens_encoded = {4101, 4101, 4101};
+    CHECK(summarise_serving(std::span(&m, 1))[0].systems[0].saved == 0);
+    m.joules = {3, 1, 2};
+    CHECK(summarise_serving(std::span(&m, 1))[0].systems[0].joules == 2);
 }
 
 TEST_CASE("the ratio to the limit is of the steps that have one") {
@@ -70,7 +82,8 @@ TEST_CASE("without others there are no ratios") {
     const std::vector<ServingMeasurement> alone = {measured("pie", {1})};
     const auto cells = summarise_serving(alone);
     REQUIRE(cells.size() == 1);
-    CHECK_FALSE(cells[0].sooner_p50);
+    CHECK_FALSE(cells[0].sooner);
+    CHECK_FALSE(cells[0].sooner_as_used);
     CHECK_FALSE(cells[0].over_limit);
     CHECK(cells[0].best.empty());
     const std::string tables = serving_tables(cells);
@@ -111,9 +124,17 @@ TEST_CASE("tables for people and lines for programs") {
     CHECK(tables.find("| 12.0 / 20.0 ") != std::string::npos);
     CHECK(tables.find("| 200 / 400 ") != std::string::npos);
     CHECK(tables.find("| 1.20 ") != std::string::npos);
+    CHECK(tables.find("| 1.67 ") != std::string::npos);        // 20 over 12
+    CHECK(tables.find("| 99.9 %") != std::string::npos);       // 5 of 4,100 encoded
+    CHECK(tables.find("| 16.7 / 20.0 ") != std::string::npos); // than llama.vim, which is not the quickest
+    CHECK(tables.find("| 5.0 / 15.0 ") != std::string::npos);
+    CHECK(tables.find("| not told ") != std::string::npos);
+    CHECK(tables.find("| not measured ") != std::string::npos); // of the figures
     const std::string lines = serving_lines(cells);
     CHECK(lines.find(R"("best":"suffix-first")") != std::string::npos);
     CHECK(lines.find(R"("first_ms":{"p50":12.0,"p99":20.0})") != std::string::npos);
+    CHECK(lines.find(R"("sooner":{"p50":5.0,"p99":15.0})") != std::string::npos);
+    CHECK(lines.find(R"("joules":null)") != std::string::npos);
 }
 
 TEST_CASE("a ratio that fell by more than the tolerance is told") {

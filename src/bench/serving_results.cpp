@@ -15,6 +15,9 @@ using Json = nlohmann::ordered_json;
 constexpr uint64_t file_bytes_max = 1'000'000'000;
 constexpr const char* file_name = "serving.jsonl";
 
+// What the first results did not have.
+constexpr std::string_view since_then = "joules";
+
 constexpr std::string_view line_start = R"({"commit":")";
 
 tl::unexpected<Error> fail_no_result(const std::string& place) {
@@ -45,6 +48,7 @@ void visit_fields(M& m, const Visit& visit) {
     visit("tokens_encoded", m.tokens_encoded);
     visit("tokens_context", m.tokens_context);
     visit("tokens_written", m.tokens_written);
+    visit("joules", m.joules);
     visit("checked", m.n_checked);
     visit("equal_first_lines", m.equal_first_lines);
     visit("equal_tokens", m.equal_tokens);
@@ -87,8 +91,11 @@ Result<ServingMeasurement> parse_serving_measurement(std::string_view line, cons
     const Json object = Json::parse(line, nullptr, false);
     ServingMeasurement measurement;
     try {
-        visit_fields(measurement,
-                     [&object](const char* name, auto& member) { object.at(name).get_to(member); });
+        visit_fields(measurement, [&object](const char* name, auto& member) {
+            if (name != since_then || object.contains(name)) {
+                object.at(name).get_to(member);
+            }
+        });
     } catch (const Json::exception&) {
         return fail_no_result(place);
     }

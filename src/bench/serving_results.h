@@ -50,6 +50,7 @@ struct ServingMeasurement {
     std::vector<int32_t> tokens_encoded;
     std::vector<int32_t> tokens_context;
     std::vector<int32_t> tokens_written; // of the completion: models end some of them at once
+    std::vector<double> joules; // with the pause before the step; empty where the machine does not tell
     // Answers out of caches that are not exact, compared with full recompute.
     int32_t n_checked = 0;
     double equal_first_lines = 0; // share of the checked ones

@@ -30,6 +30,7 @@ ServingMeasurement some_measurement() {
     m.tokens_encoded = {3, 4};
     m.tokens_context = {100, 101};
     m.tokens_written = {32, 5};
+    m.joules = {1.25, 0.5};
     m.n_checked = 1;
     m.equal_first_lines = 1;
     m.equal_tokens = 0.5;
@@ -51,9 +52,21 @@ TEST_CASE("a line gives back what was measured") {
     CHECK(after->first_ms == before.first_ms);
     CHECK(after->prompt_ms == before.prompt_ms);
     CHECK(after->tokens_encoded == before.tokens_encoded);
+    CHECK(after->joules == before.joules);
     CHECK(after->equal_tokens == 0.5);
     CHECK(after->peak_memory_bytes == 123'456'789);
     CHECK(measurement_line(*after) == line);
+}
+
+TEST_CASE("lines of a time when nobody asked for joules are results as well") {
+    std::string line = measurement_line(some_measurement());
+    const std::string joules = R"("joules":[1.25,0.5],)";
+    REQUIRE(line.find(joules) != std::string::npos);
+    line.erase(line.find(joules), joules.size());
+    const auto measurement = parse_serving_measurement(line, "file:1");
+    REQUIRE(measurement);
+    CHECK(measurement->joules.empty());
+    CHECK(measurement->n_checked == 1);
 }
 
 TEST_CASE("what is no line") {

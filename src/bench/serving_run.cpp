@@ -1,7 +1,8 @@
 #include "bench/serving_run.h"
 
-#include "base/interrupt.h"
+#include "bench/ageing.h"
 #include "bench/answer_agreement.h"
+#include "bench/serving_estimate.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -13,26 +14,25 @@
 namespace pie {
 namespace {
 
-// Beside the document: chunks of other files, what is inserted and replayed, and the completion.
-int32_t room_for(int32_t context) {
-    return context + context / 4 + 1280;
-}
-
 std::string now_utc() {
     return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
 }
 
-uint64_t work_of(int32_t context) {
-    return static_cast<uint64_t>(std::max(context / 1000, 1));
+uint64_t whole_seconds(double milliseconds) {
+    return static_cast<uint64_t>(milliseconds / 1000);
 }
 
-void record(ServingMeasurement& measurement, const ServedAnswer& answer) {
+void record(ServingMeasurement& measurement, const TimedAnswer& timed) {
+    const ServedAnswer& answer = timed.answer;
     measurement.first_ms.push_back(answer.first_ms);
     measurement.total_ms.push_back(answer.total_ms);
     measurement.prompt_ms.push_back(answer.prompt_ms);
     measurement.tokens_encoded.push_back(answer.tokens_encoded);
     measurement.tokens_context.push_back(answer.tokens_context);
     measurement.tokens_written.push_back(answer.tokens_written);
+    if (timed.joules) {
+        measurement.joules.push_back(*timed.joules);
+    }
 }
 
 void record_limit(ServingMeasurement& measurement, const ServedAnswer& ours, double milliseconds) {
@@ -49,84 +49,40 @@ ServingRun::ServingRun(const LoadedModel& model, const SourceTree& sources, Serv
       plan_(std::move(plan)) {
     conditions_.n_predict = SideBySide::n_predict;
     conditions_.n_threads = setting_.n_threads;
-    // It is about servers that know nothing yet.
-    std::stable_partition(plan_.workloads.begin(), plan_.workloads.end(),
-                          [](const Workload* workload) { return workload->name == opening; });
-}
-
-size_t ServingRun::steps_of(const Workload& workload) const {
-    return plan_.n_steps == 0 || workload.name == opening ? workload.n_steps : plan_.n_steps;
-}
-
-TokenCounter ServingRun::token_counter() const {
-    return [this](std::string_view text) { return model_.vocabulary().tokenize(text).size(); };
-}
-
-ServingMeasurement ServingRun::blank(const Context& context, const Workload& workload,
-                                     std::string_view system) const {
-    ServingMeasurement measurement;
-    measurement.conditions = conditions_;
-    measurement.workload = workload.name;
-    measurement.context = context.n_tokens;
-    measurement.system = system;
-    measurement.document = context.document.digest;
-    measurement.n_steps = static_cast<int32_t>(steps_of(workload));
-    return measurement;
-}
-
-Result<std::vector<ServingRun::Context>> ServingRun::unmeasured(const ServingResults& results) const {
-    std::vector<Context> contexts;
-    for (const int32_t n_tokens : plan_.contexts) {
-        if (room_for(n_tokens) > model_.hparams().n_ctx_train) {
-            return fail(ErrorCode::too_large,
-                        fmt::format("a context of {} tokens and room to edit it are more than the {} that "
-                                    "the model was trained for; give smaller --contexts",
-                                    n_tokens, model_.hparams().n_ctx_train));
-        }
-        PIE_ASSIGN(SourceDocument document,
-                   make_document(sources_, static_cast<size_t>(n_tokens), conditions_.seed, token_counter()));
-        Context context{n_tokens, std::move(document), {}};
-        std::ranges::copy_if(
-            plan_.workloads, std::back_inserter(context.workloads),
-            [&](const Workload* workload) { return !results.holds(blank(context, *workload, our_system)); });
-        if (!context.workloads.empty()) {
-            contexts.push_back(std::move(context));
-        }
-    }
-    return contexts;
 }
 
 Result<void> ServingRun::run(ServingResults& results, Progress& progress) {
-    PIE_ASSIGN(const std::vector<Context> contexts, unmeasured(results));
-    uint64_t work = 0;
-    for (const Context& context : contexts) {
-        for (const Workload* workload : context.workloads) {
-            work += (steps_of(*workload) + 1) * serving_systems().size() * work_of(context.n_tokens);
-        }
+    PIE_ASSIGN(std::vector<ServingGroup> groups, schedule(plan_, conditions_, model_, sources_, results));
+    if (groups.empty()) {
+        return {};
     }
-    progress.start("side by side", ProgressUnit::items, work);
-    for (const Context& context : contexts) {
-        PIE_TRY(measure_context(context, results, progress));
+    PIE_TRY(estimate_times(groups, plan_, model_, conditions_.n_threads));
+    for (const std::string& line : estimate_lines(groups)) {
+        progress.note(line);
+    }
+    progress.start("side by side, s", ProgressUnit::items, whole_seconds(estimated_ms(groups)));
+    for (const ServingGroup& group : groups) {
+        PIE_TRY(measure_group(group, results, progress));
     }
     progress.finish();
     return {};
 }
 
-void ServingRun::advance(const Context& context, Progress& progress) {
-    work_done_ += work_of(context.n_tokens);
-    progress.update(work_done_);
+void ServingRun::advance(double milliseconds, Progress& progress) {
+    done_ms_ += milliseconds;
+    progress.update(whole_seconds(done_ms_));
 }
 
-Result<void> ServingRun::measure_context(const Context& context, ServingResults& results,
-                                         Progress& progress) {
-    progress.note(
-        fmt::format("starting {} servers for {} tokens", serving_systems().size(), context.n_tokens));
+Result<void> ServingRun::measure_group(const ServingGroup& group, ServingResults& results,
+                                       Progress& progress) {
+    progress.note(fmt::format("starting {} servers for {} tokens", group.systems.size(), group.context));
     ServerSetting setting = setting_;
-    setting.n_ctx = room_for(context.n_tokens);
-    PIE_ASSIGN(const auto side, SideBySide::start(setting, model_));
-    for (const Workload* workload : context.workloads) {
-        progress.note(fmt::format("{} tokens: {}", context.n_tokens, workload->what));
-        PIE_ASSIGN(auto measurements, measure(*side, context, *workload, progress));
+    setting.n_ctx = group.n_ctx();
+    setting.n_slots = group.n_slots;
+    PIE_ASSIGN(const auto side, SideBySide::start(group.systems, setting, model_));
+    for (const ServingTask& task : group.tasks) {
+        progress.note(fmt::format("{} tokens: {}", group.context, task.workload->what));
+        PIE_ASSIGN(auto measurements, measure(*side, task, progress));
         // Ours comes last: where it is, the whole workload is.
         std::ranges::reverse(measurements);
         for (ServingMeasurement& measurement : measurements) {
@@ -136,29 +92,26 @@ Result<void> ServingRun::measure_context(const Context& context, ServingResults&
     return {};
 }
 
-Result<std::vector<ServingMeasurement>> ServingRun::measure(SideBySide& side, const Context& context,
-                                                            const Workload& workload, Progress& progress) {
-    const WorkloadInput input{
-        .document = context.document, .n_steps = steps_of(workload), .count = token_counter()};
-    const std::vector<WorkloadStep> steps = workload.steps(workload, input);
+Result<std::vector<ServingMeasurement>> ServingRun::measure(SideBySide& side, const ServingTask& task,
+                                                            Progress& progress) {
+    const std::vector<WorkloadStep> steps = task.steps(token_counter(model_));
+    const double done_ms = done_ms_;
     std::vector<ServingMeasurement> measurements;
     for (size_t i = 0; i < side.size(); ++i) {
-        measurements.push_back(blank(context, workload, side.system(i).name));
-        if (workload.name != opening) {
-            PIE_TRY(side.settle(i, steps.front().state));
-        }
+        measurements.push_back(task.blank(conditions_, side.system(i).name));
+        PIE_TRY(begin(side, i, task, steps, progress));
         side.process(i).forget_peak();
-        advance(context, progress);
     }
-    measurements.push_back(blank(context, workload, limit_system));
-    for (size_t number = workload.name == opening ? 0 : 1; number < steps.size(); ++number) {
+    measurements.push_back(task.blank(conditions_, limit_system));
+    const size_t first = steps_before(*task.workload);
+    for (size_t number = first; number < steps.size(); ++number) {
         const bool is_last = number + 1 == steps.size();
-        const bool is_due = plan_.check_every > 0 && (is_last || number % plan_.check_every == 0);
+        const bool is_due =
+            plan_.check_every > 0 && (is_last || (number - first + 1) % plan_.check_every == 0);
         PIE_TRY(
             measure_step(side, steps[number], number, is_due ? Check::make : Check::leave_out, measurements));
-        for (size_t i = 0; i < side.size(); ++i) {
-            advance(context, progress);
-        }
+        const auto n_left = static_cast<double>(steps.size() - number);
+        advance((done_ms + task.estimated_ms - done_ms_) / n_left, progress);
     }
     for (ServingMeasurement& measurement : measurements) {
         measurement.date = now_utc();
@@ -170,13 +123,32 @@ Result<std::vector<ServingMeasurement>> ServingRun::measure(SideBySide& side, co
     return measurements;
 }
 
+Result<void> ServingRun::begin(SideBySide& side, size_t i, const ServingTask& task,
+                               const std::vector<WorkloadStep>& steps, Progress& progress) {
+    const Workload& workload = *task.workload;
+    const auto n_requests =
+        static_cast<double>(workload.n_edits + side.size() * steps.size()); // those of the steps included
+    Ageing ageing(*task.document);
+    for (size_t edit = 0; edit < workload.n_edits; ++edit) {
+        PIE_TRY(side.show(i, {.state = ageing.state()}));
+        ageing.edit();
+        advance(task.estimated_ms / n_requests, progress);
+    }
+    for (size_t session = 0; session < steps_before(workload); ++session) {
+        PIE_TRY(side.show(i, steps[session]));
+        advance(task.estimated_ms / n_requests, progress);
+    }
+    side.rest(i);
+    return {};
+}
+
 Result<void> ServingRun::measure_step(SideBySide& side, const WorkloadStep& step, size_t number,
                                       Check check_answers, std::vector<ServingMeasurement>& measurements) {
     std::vector<TimedAnswer> answers(side.size());
     for (size_t turn = 0; turn < side.size(); ++turn) {
         const size_t i = (number + turn) % side.size();
         PIE_ASSIGN(answers[i], side.ask(i, step));
-        record(measurements[i], answers[i].answer);
+        record(measurements[i], answers[i]);
         measurements[i].peak_memory_bytes =
             std::max(measurements[i].peak_memory_bytes, side.process(i).peak_memory_bytes());
     }
@@ -186,15 +158,15 @@ Result<void> ServingRun::measure_step(SideBySide& side, const WorkloadStep& step
             record_limit(measurements.back(), answers[i].answer, milliseconds);
         }
         if (check_answers == Check::make && !answers[i].exact) {
-            PIE_TRY(check(side, i, step.state, answers[i].answer.text, measurements[i]));
+            PIE_TRY(check(side, i, step, answers[i].answer.text, measurements[i]));
         }
     }
     return {};
 }
 
-Result<void> ServingRun::check(SideBySide& side, size_t i, const DocumentState& state,
+Result<void> ServingRun::check(SideBySide& side, size_t i, const WorkloadStep& step,
                                const std::string& answer, ServingMeasurement& measurement) const {
-    PIE_ASSIGN(const ServedAnswer reference, side.recompute(i, state));
+    PIE_ASSIGN(const ServedAnswer reference, side.recompute(i, step));
     const AnswerAgreement agreement = agreement_of(answer, reference.text, model_.vocabulary());
     ++measurement.n_checked;
     measurement.equal_first_lines += agreement.first_line ? 1 : 0;

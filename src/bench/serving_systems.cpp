@@ -1,9 +1,11 @@
 #include "bench/serving_systems.h"
 
 #include "base/interrupt.h"
+#include "bench/choose.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -33,18 +35,41 @@ std::span<const ServingSystem> serving_systems() {
     return table;
 }
 
+Result<std::vector<const ServingSystem*>> choose_systems(std::string_view names) {
+    PIE_ASSIGN(const auto named,
+               choose_by_name(serving_systems(), names == "all" ? std::string_view() : names, "system"));
+    std::vector<const ServingSystem*> chosen;
+    for (const ServingSystem& system : table) {
+        if (names == "all" || system.name == our_system || std::ranges::count(named, &system) > 0) {
+            chosen.push_back(&system);
+        }
+    }
+    return chosen;
+}
+
+// llama-server divides its context among its slots, and makes as many as it likes unless it is told; ours
+// has a context for each session, and as many sessions as are asked for.
 std::vector<std::string> server_arguments(const ServingSystem& system, const ServerSetting& setting,
                                           int port) {
+    const bool is_ours = system.program == ServerProgram::pie;
+    const bool has_slots = setting.n_slots > 1;
+    const int32_t n_ctx = setting.n_ctx * (is_ours ? 1 : static_cast<int32_t>(setting.n_slots));
     std::vector<std::string> arguments = {"-m",     setting.model.string(),
-                                          "-c",     std::to_string(setting.n_ctx),
+                                          "-c",     std::to_string(n_ctx),
                                           "-t",     std::to_string(setting.n_threads),
                                           "--port", std::to_string(port)};
-    if (system.program == ServerProgram::pie) {
+    if (is_ours) {
         arguments.insert(arguments.begin(), "serve");
         arguments.insert(arguments.end(), {"--n-predict", "64", "--log-level", "warning"});
+        if (has_slots) { // as llama-server, which has memory for all slots from the start
+            arguments.insert(arguments.end(), {"--cache-ram", "1000000"});
+        }
     } else {
         arguments.insert(arguments.end(), {"--host", "127.0.0.1", "-b", "1024", "-ub", "1024",
                                            "--cache-reuse", std::string(system.cache_reuse)});
+        if (has_slots) {
+            arguments.insert(arguments.end(), {"--parallel", std::to_string(setting.n_slots)});
+        }
     }
     return arguments;
 }

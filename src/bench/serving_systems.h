@@ -10,6 +10,7 @@
 
 #include <pie/result.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -31,6 +32,10 @@ struct ServingSystem {
 
 std::span<const ServingSystem> serving_systems();
 
+// Ours, and of the others all, or those named, separated by commas; in the order of their table. Errors:
+// invalid_argument (no such system).
+Result<std::vector<const ServingSystem*>> choose_systems(std::string_view names);
+
 // Ours, and the name under which the plain batch's times stand in results.
 constexpr std::string_view our_system = "pie";
 constexpr std::string_view limit_system = "limit";
@@ -41,7 +46,8 @@ struct ServerSetting {
     std::filesystem::path llama_server;
     std::filesystem::path model;
     int32_t n_threads = 0;
-    int32_t n_ctx = 0;
+    int32_t n_ctx = 0; // of each slot
+    size_t n_slots = 1;
     std::filesystem::path logs; // a folder; empty: what the servers say is lost
 };
 

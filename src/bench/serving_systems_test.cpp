@@ -36,6 +36,35 @@ TEST_CASE("all servers get the same model, threads and context") {
     CHECK(serving_systems().front().name == our_system);
 }
 
+TEST_CASE("a slot for each session, with a context of its own") {
+    ServerSetting setting;
+    setting.n_ctx = 100;
+    setting.n_slots = 4;
+    const std::string ours = joined(server_arguments(serving_systems()[0], setting, 1));
+    CHECK(ours.find("-c 100 ") != std::string::npos);
+    CHECK(ours.find("--parallel") == std::string::npos);
+    const std::string other = joined(server_arguments(serving_systems()[1], setting, 1));
+    CHECK(other.find("-c 400 ") != std::string::npos);
+    CHECK(other.find("--parallel 4 ") != std::string::npos);
+    setting.n_slots = 1; // as the presets have it
+    CHECK(joined(server_arguments(serving_systems()[1], setting, 1)).find("--parallel") == std::string::npos);
+}
+
+TEST_CASE("systems are chosen by name, and ours is always one of them") {
+    CHECK(choose_systems("all")->size() == serving_systems().size());
+    const auto two = choose_systems("line-last,llama.vim");
+    REQUIRE(two);
+    REQUIRE(two->size() == 3);
+    CHECK(two->at(0)->name == our_system);
+    CHECK(two->at(1)->name == "llama.vim");
+    CHECK(two->at(2)->name == "line-last");
+    CHECK(choose_systems("pie")->size() == 1);
+    const auto none = choose_systems("llama.vim,copilot");
+    REQUIRE_FALSE(none);
+    CHECK(none.error().message.find("copilot") != std::string::npos);
+    CHECK(none.error().message.find("suffix-first") != std::string::npos);
+}
+
 TEST_CASE("llama.vim's presets") {
     const auto preset = std::ranges::find(serving_systems(), "llama.vim", &ServingSystem::name);
     REQUIRE(preset != serving_systems().end());

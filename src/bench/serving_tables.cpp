@@ -1,7 +1,10 @@
 #include "bench/serving_tables.h"
 
 #include "base/units.h"
+#include "bench/serving_curves.h"
+#include "bench/serving_figures.h"
 #include "bench/serving_systems.h"
+#include "bench/text_table.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -16,42 +19,15 @@ namespace pie {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Row = std::vector<std::string>;
+using Row = TableRow;
 
-std::string number(double value) {
-    return value < 100 ? fmt::format("{:.1f}", value) : fmt::format("{:.0f}", value);
+std::string both(const std::optional<Quantiles>& quantiles) {
+    return quantiles ? fmt::format("{} / {}", table_number(quantiles->p50), table_number(quantiles->p99))
+                     : "-";
 }
 
-std::string number(const std::optional<double>& value) {
-    return value ? number(*value) : "-";
-}
-
-std::string both(const Quantiles& quantiles) {
-    return fmt::format("{} / {}", number(quantiles.p50), number(quantiles.p99));
-}
-
-// The first row is the header.
-std::string markdown(const std::vector<Row>& rows) {
-    std::vector<size_t> widths(rows.front().size(), 3);
-    for (const Row& row : rows) {
-        for (size_t i = 0; i < row.size(); ++i) {
-            widths[i] = std::max(widths[i], row[i].size());
-        }
-    }
-    std::string text;
-    for (size_t r = 0; r < rows.size(); ++r) {
-        for (size_t i = 0; i < widths.size(); ++i) {
-            text += fmt::format("| {:<{}} ", rows[r][i], widths[i]);
-        }
-        text += "|\n";
-        if (r == 0) {
-            for (const size_t width : widths) {
-                text += fmt::format("|{:-<{}}", "", width + 2);
-            }
-            text += "|\n";
-        }
-    }
-    return text;
+std::string percent(double share, int decimals) {
+    return fmt::format("{:.{}f} %", 100 * share, decimals);
 }
 
 std::string times_table(std::span<const ServingCell> cells) {
@@ -59,7 +35,8 @@ std::string times_table(std::span<const ServingCell> cells) {
     for (const ServingSystem& system : serving_systems()) {
         header.emplace_back(system.name);
     }
-    header.insert(header.end(), {"limit", "pie / limit", "sooner p50", "sooner p99"});
+    header.insert(header.end(),
+                  {"limit", "pie / limit", "p99 / p50", "saved", "sooner than in editors", "than the best"});
     std::vector<Row> rows = {header};
     for (const ServingCell& cell : cells) {
         const SystemSummary* ours = find_system(cell, our_system);
@@ -72,16 +49,19 @@ std::string times_table(std::span<const ServingCell> cells) {
         const SystemSummary* limit = find_system(cell, limit_system);
         row.push_back(limit == nullptr ? "-" : both(limit->first_ms));
         row.push_back(cell.over_limit ? fmt::format("{:.2f}", *cell.over_limit) : "-");
-        row.push_back(number(cell.sooner_p50));
-        row.push_back(number(cell.sooner_p99));
+        row.push_back(ours == nullptr ? "-" : fmt::format("{:.2f}", ours->first_ms.p99 / ours->first_ms.p50));
+        row.push_back(ours == nullptr ? "-" : percent(ours->saved, 1));
+        row.push_back(both(cell.sooner_as_used));
+        row.push_back(both(cell.sooner));
         rows.push_back(std::move(row));
     }
-    return markdown(rows);
+    return markdown_table(rows);
 }
 
 std::string detail_table(std::span<const ServingCell> cells) {
     std::vector<Row> rows = {{"context", "workload", "system", "encoded", "of", "prompt ms", "completion ms",
-                              "written", "checked", "equal lines", "equal tokens", "peak memory"}};
+                              "written", "tokens/s", "joules", "checked", "equal lines", "equal tokens",
+                              "peak memory"}};
     for (const ServingCell& cell : cells) {
         for (const SystemSummary& s : cell.systems) {
             if (s.system == limit_system) {
@@ -90,14 +70,14 @@ std::string detail_table(std::span<const ServingCell> cells) {
             const bool checked = s.n_checked > 0;
             rows.push_back({std::to_string(cell.context), cell.workload, s.system,
                             fmt::format("{:.0f}", s.tokens_encoded), fmt::format("{:.0f}", s.tokens_context),
-                            number(s.prompt_ms), both(s.total_ms), fmt::format("{:.0f}", s.tokens_written),
-                            std::to_string(s.n_checked),
-                            checked ? fmt::format("{:.0f} %", 100 * s.equal_first_lines) : "-",
-                            checked ? fmt::format("{:.0f} %", 100 * s.equal_tokens) : "-",
-                            format_bytes(s.peak_memory_bytes)});
+                            table_number(s.prompt_ms), both(s.total_ms),
+                            fmt::format("{:.0f}", s.tokens_written), table_number(s.decode_tokens_per_s),
+                            s.joules ? table_number(*s.joules) : "not told", std::to_string(s.n_checked),
+                            checked ? percent(s.equal_first_lines, 0) : "-",
+                            checked ? percent(s.equal_tokens, 0) : "-", format_bytes(s.peak_memory_bytes)});
         }
     }
-    return markdown(rows);
+    return markdown_table(rows);
 }
 
 Json quantiles_json(const Quantiles& quantiles) {
@@ -124,8 +104,11 @@ std::string serving_tables(std::span<const ServingCell> cells) {
         text += fmt::format("{}, {} threads, {}; pie {}, llama-server {}\n\n", first.model, first.n_threads,
                             first.machine, first.commit, first.llama_server);
         text += fmt::format("Edit to first token, ms (p50 / p99):\n\n{}\n", times_table(block));
+        text += curve_tables(block);
         text += fmt::format("What it took; completions are of {} tokens at most (p50 / p99):\n\n{}\n",
                             first.n_predict, detail_table(block));
+        text += fmt::format("Figures; the worst workload and context of those that were measured:\n\n{}\n",
+                            figures_table(block));
     }
     return text;
 }
@@ -136,8 +119,8 @@ std::string serving_lines(std::span<const ServingCell> cells) {
         Json object = {{"model", cell.conditions.model},   {"threads", cell.conditions.n_threads},
                        {"commit", cell.conditions.commit}, {"context", cell.context},
                        {"workload", cell.workload},        {"best", cell.best}};
-        object["sooner_p50"] = optional_json(cell.sooner_p50);
-        object["sooner_p99"] = optional_json(cell.sooner_p99);
+        object["sooner"] = cell.sooner ? quantiles_json(*cell.sooner) : Json();
+        object["sooner_as_used"] = cell.sooner_as_used ? quantiles_json(*cell.sooner_as_used) : Json();
         object["over_limit"] = optional_json(cell.over_limit);
         for (const SystemSummary& s : cell.systems) {
             Json& system = object["systems"][s.system];
@@ -151,6 +134,9 @@ std::string serving_lines(std::span<const ServingCell> cells) {
             system["tokens_encoded"] = s.tokens_encoded;
             system["tokens_context"] = s.tokens_context;
             system["tokens_written"] = s.tokens_written;
+            system["saved"] = s.saved;
+            system["decode_tokens_per_s"] = s.decode_tokens_per_s;
+            system["joules"] = optional_json(s.joules);
             system["checked"] = s.n_checked;
             system["equal_first_lines"] = s.equal_first_lines;
             system["equal_tokens"] = s.equal_tokens;

@@ -9,8 +9,6 @@
 namespace pie {
 namespace {
 
-constexpr auto settle_time_max = std::chrono::seconds(5);
-
 // Lets a server run for as long as the object lives.
 class Turn {
   public:
@@ -25,23 +23,25 @@ class Turn {
 
 } // namespace
 
-Result<std::unique_ptr<SideBySide>> SideBySide::start(const ServerSetting& setting,
+Result<std::unique_ptr<SideBySide>> SideBySide::start(std::span<const ServingSystem* const> systems,
+                                                      const ServerSetting& setting,
                                                       const LoadedModel& model) {
     PIE_ASSIGN(MarkerNames names, marker_names(model.vocabulary()));
     PIE_ASSIGN(auto batch, PlainBatch::create(model, setting.n_threads, setting.n_ctx));
     std::vector<Seat> servers;
-    for (const ServingSystem& system : serving_systems()) {
-        PIE_ASSIGN(RunningServer server, RunningServer::start(system, setting));
+    for (const ServingSystem* system : systems) {
+        PIE_ASSIGN(RunningServer server, RunningServer::start(*system, setting));
         server.process().pause();
-        servers.push_back({std::move(server)});
+        servers.push_back({std::move(server), std::vector<std::string>(setting.n_slots)});
     }
     return std::unique_ptr<SideBySide>(
         new SideBySide(std::move(servers), std::move(names), model, std::move(batch)));
 }
 
-Result<ServedAnswer> SideBySide::ask_running(const Seat& seat, const DocumentState& state, int32_t n,
+Result<ServedAnswer> SideBySide::ask_running(const Seat& seat, const WorkloadStep& step, int32_t n,
                                              CacheUse cache) {
-    const FillRequestBody request = fill_request(state, seat.server.system().order, names_, n, cache);
+    const FillRequestBody request = fill_request(step.state, seat.server.system().order, names_,
+                                                 {.n_predict = n, .cache = cache, .slot = step.session});
     return seat.server.client().ask(request.path, request.body);
 }
 
@@ -60,34 +60,42 @@ Result<TimedAnswer> SideBySide::ask(size_t i, const WorkloadStep& step) {
     TimedAnswer timed;
     {
         const Turn turn(seat.server.process());
+        meter_.start();
         std::this_thread::sleep_for(std::chrono::milliseconds(step.pause_ms));
-        PIE_ASSIGN(timed.answer, ask_running(seat, step.state, n_predict, CacheUse::reuse));
+        PIE_ASSIGN(timed.answer, ask_running(seat, step, n_predict, CacheUse::reuse));
+        timed.joules = meter_.joules();
     }
     if (seat.server.system().program == ServerProgram::pie) {
         timed.exact = timed.answer.exact;
         return timed;
     }
     const std::string prompt = fill_prompt(step.state, seat.server.system().order, names_);
-    timed.exact = went_on_from(seat.sequence, prompt, timed.answer.tokens_kept);
-    seat.sequence = prompt + timed.answer.text;
+    std::string& sequence = seat.sequences[step.session];
+    timed.exact = went_on_from(sequence, prompt, timed.answer.tokens_kept);
+    sequence = prompt + timed.answer.text;
     return timed;
 }
 
-Result<ServedAnswer> SideBySide::recompute(size_t i, const DocumentState& state) {
+Result<ServedAnswer> SideBySide::recompute(size_t i, const WorkloadStep& step) {
     const Turn turn(servers_[i].server.process());
-    return ask_running(servers_[i], state, n_predict, CacheUse::recompute);
+    return ask_running(servers_[i], step, n_predict, CacheUse::recompute);
 }
 
-Result<void> SideBySide::settle(size_t i, const DocumentState& state) {
+Result<void> SideBySide::show(size_t i, const WorkloadStep& step) {
     Seat& seat = servers_[i];
     const Turn turn(seat.server.process());
-    PIE_TRY(ask_running(seat, state, 1, CacheUse::reuse));
-    seat.sequence = fill_prompt(state, seat.server.system().order, names_);
-    const auto deadline = std::chrono::steady_clock::now() + settle_time_max;
-    while (seat.server.client().is_healing() && std::chrono::steady_clock::now() < deadline) {
+    PIE_TRY(ask_running(seat, step, 1, CacheUse::reuse));
+    seat.sequences[step.session] = fill_prompt(step.state, seat.server.system().order, names_);
+    return {};
+}
+
+void SideBySide::rest(size_t i) {
+    RunningServer& server = servers_[i].server;
+    const Turn turn(server.process());
+    const auto deadline = std::chrono::steady_clock::now() + rest_time_max;
+    while (server.client().is_healing() && std::chrono::steady_clock::now() < deadline) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
-    return {};
 }
 
 Result<double> SideBySide::limit(const ServedAnswer& ours) {
@@ -95,7 +103,8 @@ Result<double> SideBySide::limit(const ServedAnswer& ours) {
     if (n == 0 || n > batch_->n_tokens_max()) {
         return 0;
     }
-    return batch_->milliseconds(ours.tokens_context - n, n);
+    // Where some were encoded twice, there are more of them than the context has.
+    return batch_->milliseconds(std::max(ours.tokens_context - n, 0), n);
 }
 
 } // namespace pie

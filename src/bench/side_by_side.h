@@ -5,6 +5,7 @@
 //
 // Thread rule: one thread at a time.
 
+#include "bench/energy_meter.h"
 #include "bench/plain_batch.h"
 #include "bench/serving_systems.h"
 #include "bench/workloads.h"
@@ -12,10 +13,12 @@
 
 #include <pie/result.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -26,14 +29,17 @@ struct TimedAnswer {
     // Whether it comes out of a cache that holds what a full recompute would: its server says so, or did no
     // more than go on behind what it had encoded.
     bool exact = false;
+    std::optional<double> joules = {}; // of the step with its pause, where the machine tells
 };
 
 class SideBySide {
   public:
     static constexpr int32_t n_predict = 32;
+    static constexpr std::chrono::seconds rest_time_max{5};
 
-    // Starts all servers and a plain batch of our own. Errors: those of RunningServer and PlainBatch.
-    static Result<std::unique_ptr<SideBySide>> start(const ServerSetting& setting, const LoadedModel& model);
+    // Starts the servers and a plain batch of our own. Errors: those of RunningServer and PlainBatch.
+    static Result<std::unique_ptr<SideBySide>> start(std::span<const ServingSystem* const> systems,
+                                                     const ServerSetting& setting, const LoadedModel& model);
 
     size_t size() const { return servers_.size(); }
     const ServingSystem& system(size_t i) const { return servers_[i].server.system(); }
@@ -42,9 +48,11 @@ class SideBySide {
     // Gives server i the pause of a step, and asks it. Errors: those of ServerClient::ask.
     Result<TimedAnswer> ask(size_t i, const WorkloadStep& step);
     // What it answers where nothing is taken from its cache.
-    Result<ServedAnswer> recompute(size_t i, const DocumentState& state);
-    // Has server i know a state, with some seconds for what it does when it is idle. Not timed.
-    Result<void> settle(size_t i, const DocumentState& state);
+    Result<ServedAnswer> recompute(size_t i, const WorkloadStep& step);
+    // Has server i know a state. Not timed, and without a pause.
+    Result<void> show(size_t i, const WorkloadStep& step);
+    // Gives server i some seconds for what it does when it is idle.
+    void rest(size_t i);
 
     // Milliseconds of a plain batch of what an answer of ours had to encode, at the same place; 0 where that
     // is nothing, or more than one batch. All servers are paused.
@@ -53,20 +61,21 @@ class SideBySide {
   private:
     struct Seat {
         RunningServer server;
-        std::string sequence = {}; // what its cache has seen last, as text: prompt and answer
+        std::vector<std::string> sequences; // what each slot has seen last, as text: prompt and answer
     };
 
     SideBySide(std::vector<Seat> servers, MarkerNames names, const LoadedModel& model,
                std::unique_ptr<PlainBatch> batch)
         : servers_(std::move(servers)), names_(std::move(names)), model_(&model), batch_(std::move(batch)) {}
 
-    Result<ServedAnswer> ask_running(const Seat& seat, const DocumentState& state, int32_t n, CacheUse cache);
+    Result<ServedAnswer> ask_running(const Seat& seat, const WorkloadStep& step, int32_t n, CacheUse cache);
     bool went_on_from(const std::string& sequence, const std::string& prompt, int32_t tokens_kept) const;
 
     std::vector<Seat> servers_;
     MarkerNames names_;
     const LoadedModel* model_;
     std::unique_ptr<PlainBatch> batch_;
+    EnergyMeter meter_;
 };
 
 } // namespace pie

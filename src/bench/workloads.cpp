@@ -1,11 +1,13 @@
 #include "bench/workloads.h"
 
 #include "base/check.h"
+#include "bench/ageing.h"
+#include "bench/choose.h"
+#include "bench/document_lines.h"
 #include "bench/keystrokes.h"
 #include "bench/replay_edit.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -14,7 +16,6 @@
 namespace pie {
 namespace {
 
-constexpr double cursor_place = 0.75;
 constexpr int32_t keystroke_ms = 100; // between two keystrokes
 constexpr int32_t thought_ms = 1000;  // between two edits, or after the cursor moved
 constexpr size_t jump_lines = 30;
@@ -22,42 +23,7 @@ constexpr size_t moved_lines = 12;
 constexpr size_t rename_places_max = 20;
 constexpr size_t chunk_share = 16; // of the document that a chunk is long
 
-using Lines = std::vector<std::string>;
 using Steps = std::vector<WorkloadStep>;
-
-std::string joined(const Lines& lines) {
-    return fmt::format("{}", fmt::join(lines, ""));
-}
-
-size_t bytes_before(const Lines& lines, size_t line) {
-    size_t n = 0;
-    for (size_t i = 0; i < line; ++i) {
-        n += lines[i].size();
-    }
-    return n;
-}
-
-size_t line_at(const Lines& lines, double place) {
-    const auto offset = static_cast<size_t>(place * static_cast<double>(bytes_before(lines, lines.size())));
-    size_t line = 0;
-    for (size_t n = lines[0].size(); n <= offset && line + 1 < lines.size(); n += lines[line].size()) {
-        ++line;
-    }
-    return line;
-}
-
-size_t line_end(const Lines& lines, size_t line) {
-    return bytes_before(lines, line + 1) - 1; // before its break
-}
-
-std::string indent_of(std::string_view line) {
-    return std::string(line.substr(0, std::min(line.find_first_not_of(" \t\n"), line.size() - 1)));
-}
-
-std::string content_of(std::string_view line) {
-    const size_t n_indent = indent_of(line).size();
-    return std::string(line.substr(n_indent, line.size() - 1 - n_indent));
-}
 
 // The first line from the cursor's place on that has something to type, and is followed by `n_behind` others;
 // the longest of what is near where `length` is more than any has.
@@ -264,7 +230,43 @@ Steps replay_steps(const Workload&, const WorkloadInput& input) {
     return steps;
 }
 
+// What insert_steps() does, to a document that was edited before.
+Steps aged_steps(const Workload& workload, const WorkloadInput& input) {
+    Ageing ageing(input.document);
+    for (size_t i = 0; i < workload.n_edits; ++i) {
+        ageing.edit();
+    }
+    const SourceDocument aged{.lines = ageing.lines(), .spare = input.document.spare, .digest = {}};
+    return insert_steps(workload, {.document = aged, .n_steps = input.n_steps, .count = input.count});
+}
+
+// Each session has a part of the document for its own, and is typed into; a key each, by turns.
+Steps session_steps(const Workload& workload, const WorkloadInput& input) {
+    const Lines& lines = input.document.lines;
+    const auto n = static_cast<double>(workload.n_sessions);
+    std::vector<Steps> typed;
+    for (size_t session = 0; session < workload.n_sessions; ++session) {
+        const auto begin = static_cast<std::ptrdiff_t>(line_at(lines, static_cast<double>(session) / n));
+        const auto end = static_cast<std::ptrdiff_t>(line_at(lines, static_cast<double>(session + 1) / n));
+        const SourceDocument part{
+            .lines = {lines.begin() + begin, lines.begin() + end}, .spare = {}, .digest = {}};
+        const size_t n_keys = input.n_steps / workload.n_sessions + 1;
+        typed.push_back(typing_steps(workload, {.document = part, .n_steps = n_keys, .count = input.count}));
+    }
+    Steps steps;
+    for (size_t i = 0; i < workload.n_sessions + input.n_steps; ++i) {
+        const size_t session = i % workload.n_sessions;
+        const size_t key = i / workload.n_sessions;
+        if (key < typed[session].size()) {
+            steps.push_back(typed[session][key]);
+            steps.back().session = session;
+        }
+    }
+    return steps;
+}
+
 using enum WorkloadSet;
+using enum WorkloadServers;
 
 constexpr Workload table[] = {
     {opening, "a completion where nothing is cached", standard, 1, 0, 0, open_steps},
@@ -293,12 +295,23 @@ constexpr Workload table[] = {
     {"move", "12 lines moved from 1/4 to 1/2", extended, 2, 0, 0, move_steps},
     {"chunks", "a chunk of another file comes, or goes", extended, 2, 0, 0, chunk_steps},
     {"replay", "a real commit, keystroke by keystroke", extended, 24, 0, 0, replay_steps},
+    {"after-0", "16 tokens inserted at 1/4, in a new session", extended, 8, 16, 0.25, aged_steps, ours_alone},
+    {"after-100", "the same after 100 edits", extended, 8, 16, 0.25, aged_steps, ours_alone, 100},
+    {"after-1000", "the same after 1,000 edits", extended, 8, 16, 0.25, aged_steps, ours_alone, 1000},
+    {"sessions-1", "typing into one document", extended, 16, 0, 0, session_steps, own},
+    {"sessions-2", "typing into 2 documents by turns", extended, 16, 0, 0, session_steps, own, 0, 2},
+    {"sessions-4", "typing into 4 documents by turns", extended, 16, 0, 0, session_steps, own, 0, 4},
+    {"sessions-8", "typing into 8 documents by turns", extended, 16, 0, 0, session_steps, own, 0, 8},
 };
 
 } // namespace
 
 std::span<const Workload> workloads() {
     return table;
+}
+
+size_t steps_before(const Workload& workload) {
+    return workload.name == opening ? 0 : workload.n_sessions;
 }
 
 DocumentState untouched(const SourceDocument& document) {
@@ -315,22 +328,7 @@ Result<std::vector<const Workload*>> choose_workloads(std::string_view names) {
     if (!chosen.empty()) {
         return chosen;
     }
-    while (!names.empty()) {
-        const std::string_view name = names.substr(0, names.find(','));
-        names.remove_prefix(std::min(names.size(), name.size() + 1));
-        const auto found = std::ranges::find(table, name, &Workload::name);
-        if (found == std::end(table)) {
-            Lines known;
-            for (const Workload& workload : table) {
-                known.emplace_back(workload.name);
-            }
-            return fail(
-                ErrorCode::invalid_argument,
-                fmt::format("there is no workload '{}'; the workloads are {}", name, fmt::join(known, ", ")));
-        }
-        chosen.push_back(found);
-    }
-    return chosen;
+    return choose_by_name(workloads(), names, "workload");
 }
 
 } // namespace pie

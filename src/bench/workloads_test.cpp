@@ -75,8 +75,8 @@ TEST_CASE("every workload changes something at each step, and keeps the cursor i
                 CHECK(steps.size() == 1);
                 continue;
             }
-            CHECK(steps.size() <= n_steps + 1);
-            CHECK(steps.size() > std::min<size_t>(n_steps, 5));
+            CHECK(steps.size() <= n_steps + workload.n_sessions);
+            CHECK(steps.size() >= std::min<size_t>(n_steps, 5) + workload.n_sessions);
             for (size_t i = 0; i < steps.size(); ++i) {
                 CHECK(steps[i].state.cursor <= steps[i].state.text.size());
                 CHECK((i == 0 || steps[i].state != steps[i - 1].state));
@@ -148,6 +148,46 @@ TEST_CASE("insertions and deletions are of the wanted size, at the wanted place,
             // The cursor stays at the same text.
             CHECK((shorter.text.substr(shorter.cursor) == longer.text.substr(longer.cursor) ||
                    shorter.text.substr(0, shorter.cursor) == longer.text.substr(0, longer.cursor)));
+        }
+    }
+}
+
+TEST_CASE("after so many edits the same insertion, in a document of the same lines") {
+    const SourceDocument source = document();
+    const auto fresh = steps_of(source, "after-0", 3);
+    const auto aged = steps_of(source, "after-1000", 3);
+    REQUIRE(aged.size() == 4);
+    CHECK(fresh[0].state.text == joined(source));
+    CHECK(aged[0].state.text != joined(source));
+    CHECK(aged[0].state.text.size() == joined(source).size());
+    for (size_t i = 1; i < 4; ++i) {
+        CHECK(aged[i].state.text.size() - aged[i - 1].state.text.size() ==
+              fresh[i].state.text.size() - fresh[i - 1].state.text.size());
+        CHECK(aged[i].pause_ms == fresh[i].pause_ms);
+    }
+}
+
+TEST_CASE("several sessions type by turns, each into a part of its own") {
+    const SourceDocument source = document();
+    const auto steps = steps_of(source, "sessions-4", 10);
+    REQUIRE(steps.size() == 14);
+    for (size_t i = 0; i < steps.size(); ++i) {
+        CHECK(steps[i].session == i % 4);
+        if (i >= 4) { // a key behind what the session had before
+            const DocumentState& before = steps[i - 4].state;
+            std::string text = before.text;
+            text.insert(before.cursor, 1, steps[i].state.text[before.cursor]);
+            CHECK(steps[i].state.text == text);
+            CHECK(steps[i].state.cursor == before.cursor + 1);
+        }
+    }
+    for (size_t session = 0; session < 4; ++session) {
+        const double size = static_cast<double>(steps[session].state.text.size());
+        CHECK(size / static_cast<double>(joined(source).size()) == doctest::Approx(0.25).epsilon(0.1));
+        // Every line has a number of its own, so that no line is in two parts.
+        for (size_t other = 0; other < session; ++other) {
+            const std::string& text = steps[session].state.text;
+            CHECK(steps[other].state.text.find(text.substr(0, text.find('\n'))) == std::string::npos);
         }
     }
 }

@@ -73,6 +73,10 @@ void add_serving_flags(CLI::App& command, ServingArguments& arguments) {
         .add_option("--workloads", arguments.workloads,
                     "What both servers go through: 'standard', 'all', or names")
         ->capture_default_str();
+    command
+        .add_option("--systems", arguments.systems,
+                    "Settings of llama-server to measure beside: 'all', or names; pie is always there")
+        ->capture_default_str();
     command.add_option("--contexts", arguments.contexts, "Tokens of the document that is edited: 1k,4k")
         ->delimiter(',')
         ->transform(CLI::AsNumberWithUnit(token_units))

@@ -17,6 +17,10 @@ struct BenchPlace : Program {
     std::string sources = (scratch.path / "sources").string();
     std::string results = (scratch.path / "results").string();
     std::string server = (scratch.path / "llama-server").string();
+    std::string workloads = "open,typing";
+    std::string systems = "all";
+    std::string contexts = "400";
+    std::string steps = "2";
 
     BenchPlace() {
         testing::write_tiny_model(test::repository_model(), model);
@@ -29,7 +33,7 @@ struct BenchPlace : Program {
             arguments=
             while [ $# -gt 0 ]; do
                 case $1 in
-                    --host | -b | -ub | --cache-reuse) ;;
+                    -c | --host | -b | -ub | --cache-reuse | --parallel) ;;
                     *) arguments="$arguments $1 $2" ;;
                 esac
                 shift 2
@@ -46,9 +50,9 @@ struct BenchPlace : Program {
 
     Ended bench(const std::vector<std::string>& more = {}) {
         std::vector<std::string> words = {
-            "bench",   "--against", server,       "-m",    model,           "--workloads", "open,typing",
-            "--steps", "2",         "--contexts", "400",   "--check-every", "1",           "--source",
-            sources,   "-t",        "1",          "--out", results};
+            "bench",     "--against", server,    "-m",  model,        "--workloads", workloads,
+            "--systems", systems,     "--steps", steps, "--contexts", contexts,      "--check-every",
+            "1",         "--source",  sources,   "-t",  "1",          "--out",       results};
         words.insert(words.end(), more.begin(), more.end());
         return run(words);
     }
@@ -121,6 +125,37 @@ TEST_CASE("servers side by side: measured once, reported and compared as often a
     CHECK(place.run({"bench", "compare", slower, place.results}).status == 0);
 }
 
+TEST_CASE("a session that was edited before, and several sessions at once") {
+    BenchPlace place;
+    place.workloads = "after-100,sessions-2";
+    place.systems = "suffix-first";
+    place.steps = "4";
+    const Ended ended = place.bench();
+    CAPTURE(ended.err);
+    REQUIRE(ended.status == 0);
+    CHECK(contains(ended.err, "400 tokens: 2 workloads, 12 timed requests, about "));
+    CHECK(contains(ended.err, "in all about "));
+
+    std::vector<std::string> measured;
+    for (const auto& line : place.lines()) {
+        measured.push_back(line["workload"].get<std::string>() + " " + line["system"].get<std::string>());
+        CHECK(line["first_ms"].size() == 4);
+        if (line["system"] == "pie") { // each session has a cache of its own
+            CHECK(line["tokens_encoded"].back().get<int>() < 80);
+            CHECK(line["tokens_context"].back().get<int>() > 300);
+        }
+    }
+    CHECK(measured == std::vector<std::string>{"after-100 limit", "after-100 pie", "sessions-2 limit",
+                                               "sessions-2 suffix-first", "sessions-2 pie"});
+
+    // Other systems are not measured yet; the same ones are.
+    place.write_server("exit 1");
+    CHECK(place.bench().status == 0);
+    place.systems = "line-last";
+    CHECK(place.bench().status == 1);
+    CHECK(place.lines().size() == 5);
+}
+
 TEST_CASE("a server that does not start is named, with the place of its log") {
     BenchPlace place;
     place.write_server("echo no memory; exit 1");
@@ -136,8 +171,14 @@ TEST_CASE("wrong use") {
     const Ended unknown = place.run({"bench", "--against", place.model});
     CHECK(unknown.status == 2);
     CHECK(contains(unknown.err, "llama-server"));
-    CHECK(place.bench({"--workloads", "dancing"}).status == 2);
-    CHECK(place.bench({"--contexts", "64k"}).status != 0);
+    place.workloads = "dancing";
+    CHECK(contains(place.bench().err, "there is no workload 'dancing'"));
+    place.workloads = "typing";
+    place.systems = "dancing";
+    CHECK(contains(place.bench().err, "there is no system 'dancing'"));
+    place.systems = "all";
+    place.contexts = "64k";
+    CHECK(contains(place.bench().err, "give smaller --contexts"));
     CHECK(place.run({"bench", "report", place.sources}).status == 1);
 }
 

@@ -54,6 +54,7 @@ std::vector<ServingCell> cells_of(const ServingResults& results, const RunCondit
 
 Result<void> run_serving_bench(const ServingArguments& arguments, const std::string& model) {
     PIE_ASSIGN(auto workloads, choose_workloads(arguments.workloads));
+    PIE_ASSIGN(auto systems, choose_systems(arguments.systems));
     PIE_ASSIGN(const SourceTree sources, read_source_tree(arguments.sources));
     PIE_ASSIGN(const std::filesystem::path path, find_model(model, ""));
     PIE_ASSIGN(const auto loaded, LoadedModel::load(path));
@@ -77,6 +78,7 @@ Result<void> run_serving_bench(const ServingArguments& arguments, const std::str
                     .logs = arguments.out},
                    conditions,
                    {.workloads = std::move(workloads),
+                    .systems = std::move(systems),
                     .contexts = arguments.contexts,
                     .n_steps = arguments.n_steps,
                     .check_every = arguments.check_every});

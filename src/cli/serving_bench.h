@@ -18,6 +18,7 @@ struct ServingArguments {
     std::filesystem::path llama_server;
     int32_t n_threads = 0; // 0: physical cores
     std::string workloads = "standard";
+    std::string systems = "all";
     std::vector<int32_t> contexts = {4096};
     size_t n_steps = 0; // 0: each workload's own number
     size_t check_every = 8;
