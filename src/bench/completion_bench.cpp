@@ -1,7 +1,7 @@
 // What the layout of a prompt and drafting do to completions. Cursors are drawn inside lines of code, the
 // rest of the line is taken away, and each layout is asked for it with a full recompute: greedy completions
-// that give the rest exactly, and the loss of the rest in nats a character. Then 64 tokens are written with
-// and without drafts from the prompt.
+// that give the rest exactly, and the loss of the rest in nats a character. Then the
+// default layout writes 64 tokens with and without drafts from the prompt.
 //
 //   completion_bench MODEL.gguf FOLDER [CURSORS]
 //
@@ -98,8 +98,8 @@ class CompletionBench {
                 layout.tokens({.prefix = text.substr(0, cursor.at), .suffix = text.substr(cursor.at)});
             PIE_TRY(live->update(prompt, {.method = ReuseMethod::full}));
             PIE_TRY(score(live->sequence(), cursor, scores_[cursor.language][name]));
-            PIE_TRY(compare_drafting(*live));
             if (live->layout() == LayoutKind::psm_line) {
+                PIE_TRY(compare_drafting(*live));
                 PIE_TRY(live->update(text, ByteOffset(cursor.at), {.method = ReuseMethod::pie}));
                 PIE_ASSIGN(const Completion completion,
                            live->complete({.n_predict = n_predict, .stop = {.strings = {"\n"}}}));
