@@ -12,17 +12,17 @@
 namespace pie {
 namespace {
 
-const std::map<std::string, ggml_type> cache_types = {{"f32", GGML_TYPE_F32},
-                                                      {"f16", GGML_TYPE_F16},
-                                                      {"bf16", GGML_TYPE_BF16},
-                                                      {"q8_0", GGML_TYPE_Q8_0},
-                                                      {"q4_0", GGML_TYPE_Q4_0}};
+// As the engine and as the library call it.
+struct CacheTypeFlag {
+    ggml_type tensor;
+    CacheType cache;
+};
 
-const std::map<std::string, CacheType> public_cache_types = {{"f32", CacheType::f32},
-                                                             {"f16", CacheType::f16},
-                                                             {"bf16", CacheType::bf16},
-                                                             {"q8_0", CacheType::q8_0},
-                                                             {"q4_0", CacheType::q4_0}};
+const std::map<std::string, CacheTypeFlag> cache_types = {{"f32", {GGML_TYPE_F32, CacheType::f32}},
+                                                          {"f16", {GGML_TYPE_F16, CacheType::f16}},
+                                                          {"bf16", {GGML_TYPE_BF16, CacheType::bf16}},
+                                                          {"q8_0", {GGML_TYPE_Q8_0, CacheType::q8_0}},
+                                                          {"q4_0", {GGML_TYPE_Q4_0, CacheType::q4_0}}};
 
 const std::map<std::string, ReuseMethod> methods = {{"full", ReuseMethod::full},
                                                     {"cfe", ReuseMethod::cfe},
@@ -144,7 +144,7 @@ void add_reuse_flags(CLI::App& command, ReuseOptions& options) {
 }
 
 ggml_type cache_type(const std::string& name) {
-    return cache_types.at(name);
+    return cache_types.at(name).tensor;
 }
 
 std::string method_name(ReuseMethod method) {
@@ -156,8 +156,8 @@ ModelOptions with_run_flags(ModelOptions options, const RunFlags& flags) {
     options.n_gpu_layers = flags.n_gpu_layers;
     options.n_threads = flags.n_threads;
     options.n_ctx = flags.n_ctx;
-    options.keys = public_cache_types.at(flags.type_k);
-    options.values = public_cache_types.at(flags.type_v);
+    options.keys = cache_types.at(flags.type_k).cache;
+    options.values = cache_types.at(flags.type_v).cache;
     return options;
 }
 
