@@ -1,7 +1,7 @@
 // What the layout of a prompt and drafting do to completions. Cursors are drawn inside lines of code, the
 // rest of the line is taken away, and each layout is asked for it with a full recompute: greedy completions
-// that give the rest exactly, and the loss of the rest in nats a character. Then the
-// default layout writes 64 tokens with and without drafts from the prompt.
+// that give the rest exactly, and the loss of the rest in nats a character. Then the default layout writes 64
+// tokens with and without drafts from the prompt.
 //
 //   completion_bench MODEL.gguf FOLDER [CURSORS]
 //
