@@ -49,10 +49,10 @@ TEST_CASE("the copy is made once, found by its name, and measured each time") {
     const Ended first = work.optimize({"--json"});
     REQUIRE_MESSAGE(first.status == 0, first.err);
     const auto report = nlohmann::json::parse(first.out);
-    const fs::path made = work.store / "tiny-q4_0.gguf";
+    const fs::path made = work.store / "tiny-iq4_nl.gguf";
     CHECK(report["made"] == "now");
-    CHECK(report["type"] == "q4_0");
-    CHECK(report["after"]["name"] == "tiny-q4_0");
+    CHECK(report["type"] == "iq4_nl");
+    CHECK(report["after"]["name"] == "tiny-iq4_nl");
     CHECK(report["after"]["path"] == made.string());
     CHECK(report["after"]["size_bytes"] == fs::file_size(made));
     CHECK(report["before"]["size_bytes"] == fs::file_size(work.model));
@@ -74,31 +74,31 @@ TEST_CASE("the copy is made once, found by its name, and measured each time") {
     const auto written = fs::last_write_time(made);
     const Ended second = work.optimize();
     REQUIRE(second.status == 0);
-    CHECK(contains(second.out, "as q4_0, made before\n"));
+    CHECK(contains(second.out, "as iq4_nl, made before\n"));
     CHECK(contains(second.out, "\nWhat it loses, over "));
     CHECK(contains(second.out, "\nKL(before || after) a token, nats "));
-    CHECK(contains(second.out, "\nUse it with '-m tiny-q4_0'; "));
+    CHECK(contains(second.out, "\nUse it with '-m tiny-iq4_nl'; "));
     CHECK(fs::last_write_time(made) == written);
 
-    CHECK(work.run({"model", "path", "tiny-q4_0"}).out == made.string() + "\n");
-    CHECK(contains(work.run({"model", "list"}).out, "q4_0 of tiny\n"));
+    CHECK(work.run({"model", "path", "tiny-iq4_nl"}).out == made.string() + "\n");
+    CHECK(contains(work.run({"model", "list"}).out, "iq4_nl of tiny\n"));
     const auto list = nlohmann::json::parse(work.run({"model", "list", "--json"}).out);
     REQUIRE(list.size() == 4);
-    CHECK(list[3]["name"] == "tiny-q4_0");
+    CHECK(list[3]["name"] == "tiny-iq4_nl");
     CHECK(list[3]["licence"].is_null());
     CHECK(list[3]["sha256"].is_null());
     CHECK(list[3]["path"] == made.string());
-    CHECK(work.run({"complete", work.text + ":3:1", "-m", "tiny-q4_0", "-n", "4"}).status == 0);
+    CHECK(work.run({"complete", work.text + ":3:1", "-m", "tiny-iq4_nl", "-n", "4"}).status == 0);
 }
 
 TEST_CASE("another type and another file") {
     Workplace work;
     const std::string out = (work.scratch.path / "own.gguf").string();
-    const Ended ended = work.optimize({"--type", "iq4_nl", "--out", out, "--json"});
+    const Ended ended = work.optimize({"--type", "q4_0", "--out", out, "--json"});
     REQUIRE_MESSAGE(ended.status == 0, ended.err);
     CHECK(nlohmann::json::parse(ended.out)["after"]["name"] == out);
     CHECK(fs::exists(out));
-    CHECK_FALSE(fs::exists(work.store / "tiny-iq4_nl.gguf"));
+    CHECK_FALSE(fs::exists(work.store / "tiny-q4_0.gguf"));
     CHECK(work.run({"model", "list"}).out.find("tiny") == std::string::npos);
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("bad input: a message that says what to do, and the exit status") {
     };
     const std::string model = work.model.string();
     expect({}, 2, "MODEL is required");
-    expect({model, "--type", "q5_k"}, 2, "'q5_k' is no type to requantise to; there are q4_0, iq4_nl, q8_0");
+    expect({model, "--type", "q5_k"}, 2, "'q5_k' is no type to requantise to; there are iq4_nl, q4_0, q8_0");
     expect({"nothing-here"}, 1, "is neither a GGUF file nor a model of the catalogue");
     expect({"smollm2-135m"}, 1, "pull it with 'pie model pull smollm2-135m'");
     expect({work.text}, 1, "is no GGUF file");
@@ -129,12 +129,12 @@ TEST_CASE("a result that cannot be written is a failure, and the copy stays") {
     Workplace work;
     work.out = "/dev/full";
     CHECK(work.optimize().status == 1);
-    CHECK(fs::exists(work.store / "tiny-q4_0.gguf"));
+    CHECK(fs::exists(work.store / "tiny-iq4_nl.gguf"));
 }
 
 TEST_CASE("Ctrl-C while it is measured: the figures so far, the copy, and status 130") {
     Workplace work;
-    const fs::path made = work.store / "tiny-q4_0.gguf";
+    const fs::path made = work.store / "tiny-iq4_nl.gguf";
     const Ended ended = work.run({"model", "optimize", work.model.string(), "--json"}, [&](pid_t child) {
         for (int i = 0; i < 2000 && !fs::exists(made); ++i) {
             std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -25,8 +25,10 @@ namespace fs = std::filesystem;
 // In the new file: the fingerprint of the model that it was made from.
 constexpr const char* source_key = "pie.requantized_from";
 
-constexpr std::array<QuantType, 3> types = {{{"q4_0", GGML_TYPE_Q4_0, LLAMA_FTYPE_MOSTLY_Q4_0},
-                                             {"iq4_nl", GGML_TYPE_IQ4_NL, LLAMA_FTYPE_MOSTLY_IQ4_NL},
+// The first loses half as much as the second, at the same size and about the same speed
+// (docs/performance.md).
+constexpr std::array<QuantType, 3> types = {{{"iq4_nl", GGML_TYPE_IQ4_NL, LLAMA_FTYPE_MOSTLY_IQ4_NL},
+                                             {"q4_0", GGML_TYPE_Q4_0, LLAMA_FTYPE_MOSTLY_Q4_0},
                                              {"q8_0", GGML_TYPE_Q8_0, LLAMA_FTYPE_MOSTLY_Q8_0}}};
 
 struct KeptMatrix {

@@ -217,7 +217,7 @@ TEST_CASE("types by name") {
     const auto unknown = parse_quant_type("q9");
     REQUIRE_FALSE(unknown);
     CHECK(unknown.error().code == ErrorCode::invalid_argument);
-    CHECK(unknown.error().message == "'q9' is no type to requantise to; there are q4_0, iq4_nl, q8_0");
+    CHECK(unknown.error().message == "'q9' is no type to requantise to; there are iq4_nl, q4_0, q8_0");
 }
 
 } // namespace pie
