@@ -1,5 +1,7 @@
 #include "bench/ageing.h"
 
+#include "eval/source_tree.h"
+
 #include <utility>
 
 namespace pie {

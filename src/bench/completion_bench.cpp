@@ -22,6 +22,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,14 +56,6 @@ struct Drafting {
     double drafted_milliseconds = 0;
 };
 
-std::string joined(const std::vector<std::string>& lines, size_t begin, size_t end) {
-    std::string text;
-    for (size_t i = begin; i < std::min(end, lines.size()); ++i) {
-        text += lines[i];
-    }
-    return text;
-}
-
 // Inside the code of a line: behind its first character and before its last two.
 std::optional<Cursor> draw(const SourceTree& tree, Random& random) {
     const SourceFile& file = tree.files[random.below(tree.files.size())];
@@ -76,8 +69,11 @@ std::optional<Cursor> draw(const SourceTree& tree, Random& random) {
         return {};
     }
     const size_t column = random.between(begin + 1, end - 3);
-    const std::string before = joined(file.lines, line - std::min(line, lines_above), line);
-    const std::string behind = joined(file.lines, line + 1, line + 1 + lines_below);
+    const std::span<const std::string> lines(file.lines);
+    const size_t n_above = std::min(line, lines_above);
+    const size_t n_below = std::min(lines.size() - line - 1, lines_below);
+    const std::string before = joined(lines.subspan(line - n_above, n_above));
+    const std::string behind = joined(lines.subspan(line + 1, n_below));
     return Cursor{.language = std::string(file.language->name),
                   .text = before + text.substr(0, column) + "\n" + behind,
                   .at = before.size() + column,

@@ -1,15 +1,8 @@
 #include "bench/document_lines.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 
 namespace pie {
-
-std::string joined(const Lines& lines) {
-    return fmt::format("{}", fmt::join(lines, ""));
-}
 
 size_t bytes_before(const Lines& lines, size_t line) {
     size_t n = 0;

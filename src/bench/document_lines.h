@@ -1,6 +1,6 @@
 #pragma once
 
-// A document as its lines, each with its line break, and places in it.
+// A document as its lines, each with its line break, and places in it. eval/source_tree.h joins them.
 //
 // Thread rule: pure functions.
 
@@ -12,8 +12,6 @@
 namespace pie {
 
 using Lines = std::vector<std::string>;
-
-std::string joined(const Lines& lines);
 
 size_t bytes_before(const Lines& lines, size_t line);
 

@@ -6,6 +6,7 @@
 #include "bench/document_lines.h"
 #include "bench/keystrokes.h"
 #include "bench/replay_edit.h"
+#include "eval/source_tree.h"
 
 #include <fmt/format.h>
 
