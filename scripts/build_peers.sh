@@ -10,7 +10,9 @@ sources=${PIE_LLAMA_DIR:-$pinned_place/vendor/llama.cpp}
 # ggml is compiled for this machine's processor, so the key holds its features.
 features=$(grep -m1 -E '^(flags|Features)' /proc/cpuinfo || true)
 programs=(llama-bench llama-quantize llama-server)
-key=$(echo "$sources;${programs[*]};$("${CXX:-c++}" --version);$features" | sha256sum | cut -c1-12)
+compiler=$("${CXX:-c++}" --version)
+[[ $compiler == *"Free Software Foundation"* ]] || gcc_flags=
+key=$(echo "$sources;${programs[*]};$compiler;$gcc_flags;$features" | sha256sum | cut -c1-12)
 place=$cache/peers/$version-$key
 
 mkdir -p "$place"
@@ -20,7 +22,7 @@ if [[ ! -e $place/built ]]; then
     {
         echo "Building ${programs[*]} into $place (once, some minutes)"
         cmake -S "$sources" -B "$place/build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=OFF \
-            -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
+            -DCMAKE_CXX_FLAGS="$gcc_flags" -DLLAMA_BUILD_TESTS=OFF -DLLAMA_BUILD_EXAMPLES=OFF -DLLAMA_BUILD_APP=OFF \
             -DLLAMA_USE_PREBUILT_UI=OFF -DLLAMA_OPENSSL=OFF -DLLAMA_ALL_WARNINGS=OFF -DGGML_ALL_WARNINGS=OFF
         cmake --build "$place/build" --parallel "$(nproc)" --target "${programs[@]}"
         for program in "${programs[@]}"; do

@@ -6,6 +6,7 @@ pinned() { sed -n "s/^set(PIE_LLAMA_$1 \(.*\))\$/\1/p" "$root/cmake/llama_versio
 package=$(pinned PACKAGE)
 version=$(pinned VERSION)
 sha256=$(pinned SHA256)
+gcc_flags=$(pinned GCC_FLAGS)
 
 # As the XDG base directory specification wants it, a relative XDG_CACHE_HOME does not count.
 cache=${XDG_CACHE_HOME:-}
