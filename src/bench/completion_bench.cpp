@@ -3,6 +3,8 @@
 // that give the rest exactly, and the loss of the rest in nats a character. Then the default layout writes 64
 // tokens with and without drafts from the prompt.
 //
+// "suffix first" is <SUF> behind the cursor <PRE> before it <MID>: for models that were trained on that.
+//
 //   completion_bench MODEL.gguf FOLDER [CURSORS]
 //
 // "healed" is what documents do: the token that the cursor stands behind is written anew (token healing).
@@ -87,6 +89,9 @@ class CompletionBench {
         : vocabulary_(engine.model().vocabulary()), layouts_(std::move(layouts)) {}
 
     Result<void> ask(const Cursor& cursor) {
+        LiveDocument& any = *layouts_.front().second;
+        PIE_TRY(any.update(suffix_first(cursor), {.method = ReuseMethod::full}));
+        PIE_TRY(score(any.sequence(), cursor, scores_[cursor.language]["suffix first"]));
         for (auto& [name, live] : layouts_) {
             PIE_ASSIGN(PromptLayout layout, PromptLayout::create(vocabulary_, live->layout()));
             const std::string_view text = cursor.text;
@@ -125,6 +130,21 @@ class CompletionBench {
     }
 
   private:
+    std::vector<TokenId> suffix_first(const Cursor& cursor) const {
+        const FimMarkers markers = *vocabulary_.fim(); // the layouts want them too
+        const std::string_view text = cursor.text;
+        std::vector<TokenId> prompt = {markers.suffix};
+        const auto append = [&](std::string_view part) {
+            const std::vector<TokenId> tokens = vocabulary_.tokenize(part);
+            prompt.insert(prompt.end(), tokens.begin(), tokens.end());
+        };
+        append(text.substr(cursor.at));
+        prompt.push_back(markers.prefix);
+        append(text.substr(0, cursor.at));
+        prompt.push_back(markers.middle);
+        return prompt;
+    }
+
     // Appends the likeliest tokens up to the end of the line to `text`.
     Result<std::string> greedy(LiveSequence& sequence, std::string text) const {
         for (int32_t i = 0; i < n_predict && text.find('\n') == std::string::npos; ++i) {

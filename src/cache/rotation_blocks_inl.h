@@ -13,7 +13,7 @@
 #define PIE_ROTATION_BLOCKS_INL_H
 #endif
 
-#include "cache/rotation_elements_inl.h"
+#include "cache/elements_inl.h"
 
 #include <hwy/highway.h>
 

@@ -20,7 +20,7 @@
 #include <hwy/highway.h>
 
 #include "cache/rotation_blocks_inl.h"
-#include "cache/rotation_elements_inl.h"
+#include "cache/elements_inl.h"
 // clang-format on
 
 #include <hwy/cache_control.h>

@@ -21,6 +21,18 @@ int32_t rows_read(const KvCells& cells) {
     return std::min(cells.n_cells(), std::max(kv_granularity, padded));
 }
 
+std::vector<int32_t> distinct(std::span<const int32_t> numbers) {
+    std::vector<int32_t> result(numbers.begin(), numbers.end());
+    std::ranges::sort(result);
+    const auto repeated = std::ranges::unique(result);
+    result.erase(repeated.begin(), repeated.end());
+    return result;
+}
+
+int32_t n_branches(const Batch& batch) {
+    return batch.branches ? static_cast<int32_t>(distinct(batch.branches->of_tokens).size()) : 1;
+}
+
 void set_input(ggml_tensor* tensor, const void* data) {
     ggml_backend_tensor_set(tensor, data, 0, ggml_nbytes(tensor));
 }
@@ -98,7 +110,7 @@ Result<void> Engine::start_backends() {
 Result<void> Engine::reserve(const KvCache& cache) {
     const int32_t n_cells = cache.cells().n_cells();
     graph_ = {}; // its memory goes to the largest one
-    const Graph largest = build_graph(model_, cache, {std::min(options_.n_batch, n_cells), n_cells, 1, {}});
+    const Graph largest = build_graph(model_, cache, {std::min(options_.n_batch, n_cells), n_cells, 1, {}, KernelPath::graph});
     if (!ggml_backend_sched_reserve(scheduler_.get(), largest.nodes)) {
         return fail(ErrorCode::too_large,
                     fmt::format("no memory to compute batches of {} tokens over a context of {}; "
@@ -144,7 +156,41 @@ void Engine::fill_inputs(const KvCells& cells, const Batch& batch) {
     }();
     set_input(graph_.cells, rows.data());
     set_input(graph_.outputs, batch.outputs.data());
-    fill_mask(cells, batch);
+    if (graph_.mask != nullptr) {
+        fill_mask(cells, batch);
+    }
+    if (graph_.order != nullptr) {
+        fill_order(cells, batch);
+    }
+}
+
+// Each branch has an order of its own: what stands before the branches, and then its own cells. Nobody reads
+// beyond a token's position.
+void Engine::fill_order(const KvCells& cells, const Batch& batch) {
+    const auto n_kv = static_cast<size_t>(shape_.n_kv);
+    order_.assign(n_kv * static_cast<size_t>(shape_.n_branches), CellIndex(0));
+    std::vector<int32_t> row_of(batch.tokens.size(), 0);
+    if (!batch.branches) {
+        for (int32_t i = 0; i <= batch.positions.back().value; ++i) {
+            order_[static_cast<size_t>(i)] = cells.cell_at(Position(i));
+        }
+    } else {
+        const std::vector<int32_t> branches = distinct(batch.branches->of_tokens);
+        const int32_t begin = batch.branches->begin.value;
+        for (size_t row = 0; row < branches.size(); ++row) {
+            auto next = order_.begin() + static_cast<std::ptrdiff_t>(row * n_kv);
+            for (int32_t i = 0; i < cells.n_tokens(); ++i) {
+                if (i < begin || batch.branches->of_cells[static_cast<size_t>(i - begin)] == branches[row]) {
+                    *next++ = cells.cell_at(Position(i));
+                }
+            }
+        }
+        std::ranges::transform(batch.branches->of_tokens, row_of.begin(), [&](int32_t branch) {
+            return static_cast<int32_t>(std::ranges::find(branches, branch) - branches.begin());
+        });
+    }
+    set_input(graph_.order, order_.data());
+    set_input(graph_.branches, row_of.data());
 }
 
 void Engine::fill_mask(const KvCells& cells, const Batch& batch) {
@@ -196,7 +242,7 @@ Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batc
     const auto start = std::chrono::steady_clock::now();
     PIE_TRY(rotate_keys(cache));
     const BatchShape shape{n_tokens, rows_read(cache.cells()), static_cast<int32_t>(batch.outputs.size()),
-                           batch.observed};
+                           batch.observed, options_.attention, n_branches(batch)};
     PIE_TRY(prepare_graph(cache, shape));
     fill_inputs(cache.cells(), batch);
     PIE_TRY(run(ggml_backend_sched_graph_compute(scheduler_.get(), graph_.nodes)));

@@ -26,14 +26,11 @@
 
 namespace pie {
 
-// `host_first` takes the SIMD kernels wherever the host can reach the keys; `graph` sends all rotations
-// through the path that other devices need, which is how machines without such a device test it.
-enum class RotationPath { host_first, graph };
-
 struct EngineOptions {
     int32_t n_threads = 0; // 0: physical cores
     int32_t n_batch = 512; // most tokens in one graph
-    RotationPath rotation = RotationPath::host_first;
+    KernelPath rotation = KernelPath::host_first;
+    KernelPath attention = KernelPath::host_first;
 };
 
 // Several continuations of one sequence in one cache. They are cached in the order in which their tokens
@@ -103,6 +100,7 @@ class Engine {
     Result<void> prepare_graph(const KvCache& cache, const BatchShape& shape);
     void fill_inputs(const KvCells& cells, const Batch& batch);
     void fill_mask(const KvCells& cells, const Batch& batch);
+    void fill_order(const KvCells& cells, const Batch& batch);
     Result<void> run(ggml_status status);
     Result<void> rotate_on_host(KvCache& cache, std::span<const PendingRotation> pending);
     Result<void> rotate_by_graph(KvCache& cache, std::span<const PendingRotation> pending);
@@ -119,6 +117,7 @@ class Engine {
     BatchShape shape_;
     uint64_t graph_cache_ = 0; // KvCache::id
     std::vector<ggml_fp16_t> mask_;
+    std::vector<CellIndex> order_;
     std::vector<float> logits_;
     std::vector<float> attention_;
     BatchCost batch_cost_;

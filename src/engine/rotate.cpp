@@ -33,7 +33,7 @@ void rotate_share(ggml_tensor* /*node*/, int ith, int nth, void* userdata) {
 } // namespace
 
 bool Engine::rotates_on_host(const ggml_tensor* keys) const {
-    return options_.rotation == RotationPath::host_first && ggml_backend_buffer_is_host(keys->buffer);
+    return options_.rotation == KernelPath::host_first && ggml_backend_buffer_is_host(keys->buffer);
 }
 
 Result<void> Engine::rotate_keys(KvCache& cache) {

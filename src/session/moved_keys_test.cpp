@@ -81,13 +81,13 @@ struct Setup {
     std::unique_ptr<KvCache> cache;
     std::unique_ptr<Engine> engine;
 
-    Setup(const LoadedModel& model, ggml_type type, RotationPath path) {
+    Setup(const LoadedModel& model, ggml_type type, KernelPath path) {
         cache = *KvCache::create(model, {.n_cells = 256, .type_k = type, .type_v = type});
         engine = *Engine::create(model, {.n_threads = 1, .n_batch = 1, .rotation = path});
     }
 };
 
-void run_script(const LoadedModel& model, ggml_type type, RotationPath path, uint32_t seed) {
+void run_script(const LoadedModel& model, ggml_type type, KernelPath path, uint32_t seed) {
     std::mt19937 random(seed);
     Setup setup(model, type, path);
     LiveSequence sequence(*setup.engine, *setup.cache);
@@ -131,7 +131,7 @@ void check_rows(const TinyModel& description) {
     CAPTURE(description.rope_scaling);
     const auto model = testing::load_tiny_model(description);
     for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0}) {
-        for (const RotationPath path : {RotationPath::host_first, RotationPath::graph}) {
+        for (const KernelPath path : {KernelPath::host_first, KernelPath::graph}) {
             CAPTURE(std::string(ggml_type_name(type)));
             CAPTURE(static_cast<int>(path));
             for (uint32_t seed = 1; seed <= 2; ++seed) {
@@ -174,7 +174,7 @@ TEST_CASE("moved keys are those of a fresh encoding: only the front of each head
 
 TEST_CASE("Conflict Fast Encoding moves tokens and leaves their keys") {
     const auto model = testing::load_tiny_model(one_layer({.architecture = "llama"}));
-    Setup setup(*model, GGML_TYPE_F16, RotationPath::host_first);
+    Setup setup(*model, GGML_TYPE_F16, KernelPath::host_first);
     LiveSequence sequence(*setup.engine, *setup.cache);
     std::vector<TokenId> wanted = testing::random_tokens(40, 1);
     REQUIRE(sequence.update(wanted, {}).has_value());

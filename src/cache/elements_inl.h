@@ -2,11 +2,11 @@
 // rotation_simd.cpp, compiled with it for each instruction set; hence no `#pragma once`, but a guard that
 // lets it in once for each.
 
-#if defined(PIE_ROTATION_ELEMENTS_INL_H) == defined(HWY_TARGET_TOGGLE)
-#ifdef PIE_ROTATION_ELEMENTS_INL_H
-#undef PIE_ROTATION_ELEMENTS_INL_H
+#if defined(PIE_ELEMENTS_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef PIE_ELEMENTS_INL_H
+#undef PIE_ELEMENTS_INL_H
 #else
-#define PIE_ROTATION_ELEMENTS_INL_H
+#define PIE_ELEMENTS_INL_H
 #endif
 
 #include <hwy/highway.h>
