@@ -1,4 +1,5 @@
 # Writes commit.cpp for the state of the repository at each build; an unchanged one is not compiled again.
+cmake_minimum_required(VERSION 3.25)
 execute_process(
     COMMAND git describe --always --dirty --exclude=*
     WORKING_DIRECTORY ${SOURCE}

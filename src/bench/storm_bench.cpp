@@ -6,8 +6,7 @@
 //
 // The keys are TEXT's own, KEYSTROKES (2,000) bytes from its middle on; TEXT without them is what is there
 // before, as much of it as fits into CONTEXT (5,120) tokens beside a completion. Ctrl-C ends a part: typing
-// with healing, typing without, recomputing, recomputing for the noise; the report is on what there is by
-// then.
+// with healing, typing without, recomputing; the report is on what there is by then.
 
 #include "base/interrupt.h"
 #include "base/quantile.h"
@@ -43,8 +42,6 @@ constexpr std::chrono::milliseconds key_period(100);
 constexpr std::chrono::milliseconds pause_length(1000);
 constexpr int keys_to_pause = 25;   // on average
 constexpr size_t n_recomputed = 24; // completions, at most, evenly over the session
-// Batches that end within a tile go through other kernels, as those of edits and of healing do.
-constexpr int32_t noise_batch = 100;
 
 // What the screen shows when a completion is asked for.
 struct Pause {
@@ -56,6 +53,7 @@ struct Pause {
 struct Answer {
     double milliseconds = 0; // from the last key to the first token
     int32_t tokens_encoded = 0;
+    bool from_exact_cache = true;
     std::string line = {};
     std::vector<float> logits = {}; // of the first token
 };
@@ -128,6 +126,7 @@ class Typist {
         const auto work = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
             const std::chrono::duration<double, std::milli> ready = Clock::now() - pressed_;
             answer.logits.assign(live.sequence().logits().begin(), live.sequence().logits().end());
+            answer.from_exact_cache = live.sequence().n_exact() == live.sequence().n_tokens();
             PIE_ASSIGN(const Completion completion,
                        live.complete({.n_predict = 32, .stop = {.strings = {"\n"}}}));
             answer.milliseconds = ready.count() + completion.first_token_milliseconds;
@@ -192,15 +191,21 @@ void report_fidelity(const std::map<size_t, Answer>& full,
                      const std::function<const Answer&(size_t)>& answer_at) {
     std::vector<double> kls;
     size_t n_equal = 0;
+    size_t n_exact = 0;
+    size_t n_exact_and_equal = 0;
     for (const auto& [index, reference] : full) {
         const Answer& answer = answer_at(index);
+        const bool is_equal = answer.line == reference.line;
         kls.push_back(kl_divergence(reference.logits, answer.logits));
-        n_equal += answer.line == reference.line ? 1 : 0;
-        if (answer.line != reference.line) {
+        n_equal += is_equal ? 1 : 0;
+        n_exact += answer.from_exact_cache ? 1 : 0;
+        n_exact_and_equal += answer.from_exact_cache && is_equal ? 1 : 0;
+        if (!is_equal) {
             fmt::print("    {:4} is     {}\n         not    {}\n", index, answer.line, reference.line);
         }
     }
-    fmt::print("    first line equal to full recompute's: {} of {}\n", n_equal, full.size());
+    fmt::print("    first line equal to full recompute's: {} of {}; out of an exact cache: {} of {}\n",
+               n_equal, full.size(), n_exact_and_equal, n_exact);
     const size_t half = (kls.size() + 1) / 2;
     for (size_t begin = 0; begin < kls.size(); begin += half) {
         const std::vector<double> part(kls.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -213,18 +218,12 @@ void report_fidelity(const std::map<size_t, Answer>& full,
 
 using Recomputed = std::map<size_t, Answer>; // by index of the pause
 
-struct Recomputing {
-    int32_t n_ctx = 0;
-    int32_t n_batch = 0;
-};
-
 Result<Recomputed> recompute(const LoadedModel& model, const Script& script, std::span<const size_t> indices,
-                             const Recomputing& options) {
-    PIE_ASSIGN(const auto engine, Engine::create(model, {.n_batch = options.n_batch}));
-    PIE_ASSIGN(const auto live, LiveDocument::create(*engine, {.n_ctx = options.n_ctx}));
-    const std::string name = fmt::format("recomputed in batches of {}", options.n_batch);
+                             int32_t n_ctx) {
+    PIE_ASSIGN(const auto engine, Engine::create(model));
+    PIE_ASSIGN(const auto live, LiveDocument::create(*engine, {.n_ctx = n_ctx}));
     Recomputed answers;
-    while (!is_over(name, answers.size(), indices.size())) {
+    while (!is_over("recomputed", answers.size(), indices.size())) {
         const size_t i = indices[answers.size()];
         const Pause& pause = script.pauses[i];
         const auto start = Clock::now();
@@ -244,7 +243,6 @@ Result<Recomputed> recompute(const LoadedModel& model, const Script& script, std
 struct Results {
     std::vector<std::pair<std::string, std::vector<Answer>>> typed;
     Recomputed full;
-    Recomputed noise; // the same in other batches
 
     // What each way of typing came to.
     size_t n_pauses() const {
@@ -275,8 +273,6 @@ void report(const Results& results) {
         report_times(answers);
         report_fidelity(results.full, [&](size_t i) -> const Answer& { return answers[i]; });
     }
-    fmt::print("full recompute in batches of another size, which is the noise\n");
-    report_fidelity(results.noise, [&](size_t i) -> const Answer& { return results.full.at(i); });
 }
 
 Result<void> run(const char* path, const Script& script, int32_t n_ctx) {
@@ -288,10 +284,7 @@ Result<void> run(const char* path, const Script& script, int32_t n_ctx) {
         results.typed.emplace_back(name, std::move(answers));
     }
     PIE_ASSIGN(const auto model, LoadedModel::load(path));
-    std::vector<size_t> indices = sample(results.n_pauses(), n_recomputed);
-    PIE_ASSIGN(results.full, recompute(*model, script, indices, {.n_ctx = n_ctx, .n_batch = 512}));
-    indices.resize(results.full.size());
-    PIE_ASSIGN(results.noise, recompute(*model, script, indices, {.n_ctx = n_ctx, .n_batch = noise_batch}));
+    PIE_ASSIGN(results.full, recompute(*model, script, sample(results.n_pauses(), n_recomputed), n_ctx));
     report(results);
     return {};
 }

@@ -6,8 +6,8 @@
 // values once for all queries of all heads that share them, sums in single precision, and reads what a token
 // may look at, in the order of positions, and nothing else. docs/performance.md has the figures.
 //
-// It is two operators of a graph, because it is shared out twice: first by parts of the positions, then, to
-// put those together, by tokens. Sums are cut at the same positions whatever the number of threads.
+// It is shared out twice: first by parts of the positions, then, to put those together, by tokens. Sums are
+// cut at the same positions whatever the batch and the number of threads.
 //
 // Thread rule: pure functions on their job; the parts and the tokens of one job may run beside each other.
 
@@ -52,8 +52,8 @@ constexpr int32_t attention_head_dim_max = 256; // so that a block of cells fits
 // f32, f16 and bf16 rows, and heads of a multiple of 16 elements.
 bool can_attend(const AttentionShape& shape, ggml_type keys, ggml_type values);
 
-// A part is one key head and some positions. A batch of `n_tokens` over `n_positions` has so many of them, and
-// as many floats of what they leave.
+// A part is one key head and some positions. A batch of `n_tokens` over `n_positions` has so many of them,
+// and as many floats of what they leave.
 int32_t attention_parts(const AttentionShape& shape, int32_t n_positions);
 size_t attention_partial_floats(const AttentionShape& shape, int32_t n_tokens, int32_t n_positions);
 
@@ -63,5 +63,19 @@ void attend(const AttentionJob& job, int32_t part, float* partial);
 // What all parts left, put together for the tokens from `begin` to `end`: mixed [n_tokens][n_head][head_dim].
 void combine_attention(const AttentionShape& shape, std::span<const Position> positions, const float* partial,
                        int32_t begin, int32_t end, float* mixed);
+
+// Tensors of a graph, all on the host.
+struct AttentionInputs {
+    ggml_tensor* queries = nullptr; // f32 [head_dim, n_head, n_tokens], contiguous
+    ggml_tensor* keys = nullptr;    // [n_embd_kv, n_cells]
+    ggml_tensor* values = nullptr;  // [n_embd_kv, n_cells]
+    ggml_tensor* positions =
+        nullptr; // i32 [n_tokens], ascending where tokens of one branch stand side by side
+    ggml_tensor* branches = nullptr; // i32 [n_tokens], rows of `order`
+    ggml_tensor* order = nullptr;    // i32 [n_kv, n_branches], cells by position
+};
+
+// The same as operators of a graph: [n_head * head_dim, n_tokens]. `shape` outlives the graph.
+ggml_tensor* build_attention(ggml_context* context, const AttentionInputs& inputs, AttentionShape* shape);
 
 } // namespace pie

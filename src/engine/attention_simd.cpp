@@ -1,11 +1,11 @@
 // This file is compiled once for every instruction set that Highway knows on this architecture; HWY_NAMESPACE
 // and the vector types differ each time. The last pass also compiles what stands under HWY_ONCE.
 //
-// Online softmax (Milakov and Gimelshein, arXiv 1805.02867; as flash attention uses it, arXiv 2205.14135) over
-// blocks of 64 positions. A row is the query of one token and head. All rows that share a key head go through
-// a block together: their products with its keys, then the exponentials, then the weighted sum of its values,
-// both products as small matrix multiplications whose tiles stay in registers. Keys are transposed when they
-// are converted, so that both run along a block's memory.
+// Online softmax (Milakov and Gimelshein, arXiv 1805.02867; as flash attention uses it, arXiv 2205.14135)
+// over blocks of 64 positions. A row is the query of one token and head. All rows that share a key head go
+// through a block together: their products with its keys, then the exponentials, then the weighted sum of its
+// values, both products as small matrix multiplications whose tiles stay in registers. Keys are transposed
+// when they are converted, so that both run along a block's memory.
 //
 // Tokens ascend, so the rows that see a block at all are the last ones; of those only the ones whose own
 // position lies inside it see a part of it.

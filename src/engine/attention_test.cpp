@@ -68,7 +68,8 @@ Problem random_problem(std::mt19937& random, const Case& description) {
     const int64_t width = static_cast<int64_t>(shape.n_head_kv) * shape.head_dim;
     problem.keys = random_rows(random, description.keys, n_cells, width);
     problem.values = random_rows(random, description.values, n_cells, width);
-    const size_t n_queries = description.positions.size() * static_cast<size_t>(shape.n_head * shape.head_dim);
+    const size_t n_queries =
+        description.positions.size() * static_cast<size_t>(shape.n_head * shape.head_dim);
     std::normal_distribution<float> any(0, 2);
     for (size_t i = 0; i < n_queries; ++i) {
         problem.queries.push_back(any(random));
@@ -88,7 +89,9 @@ std::vector<double> textbook(const Problem& problem) {
     for (size_t row = 0; row < problem.positions.size() * n_head; ++row) {
         const auto n_seen = static_cast<size_t>(problem.positions[row / n_head].value) + 1;
         const size_t offset = row % n_head / static_cast<size_t>(shape.group()) * head_dim;
-        const auto at = [&](size_t i) { return static_cast<size_t>(problem.cells[i].value) * width + offset; };
+        const auto at = [&](size_t i) {
+            return static_cast<size_t>(problem.cells[i].value) * width + offset;
+        };
         std::vector<double> weights(n_seen, 0.0);
         for (size_t i = 0; i < n_seen; ++i) {
             for (size_t j = 0; j < head_dim; ++j) {

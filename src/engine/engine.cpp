@@ -110,7 +110,8 @@ Result<void> Engine::start_backends() {
 Result<void> Engine::reserve(const KvCache& cache) {
     const int32_t n_cells = cache.cells().n_cells();
     graph_ = {}; // its memory goes to the largest one
-    const Graph largest = build_graph(model_, cache, {std::min(options_.n_batch, n_cells), n_cells, 1, {}, KernelPath::graph});
+    const Graph largest =
+        build_graph(model_, cache, {std::min(options_.n_batch, n_cells), n_cells, 1, {}, options_.attention});
     if (!ggml_backend_sched_reserve(scheduler_.get(), largest.nodes)) {
         return fail(ErrorCode::too_large,
                     fmt::format("no memory to compute batches of {} tokens over a context of {}; "
@@ -241,8 +242,9 @@ Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batc
     PIE_CHECK(!batch.outputs.empty(), "at least one token's logits are computed");
     const auto start = std::chrono::steady_clock::now();
     PIE_TRY(rotate_keys(cache));
-    const BatchShape shape{n_tokens, rows_read(cache.cells()), static_cast<int32_t>(batch.outputs.size()),
-                           batch.observed, options_.attention, n_branches(batch)};
+    const BatchShape shape{
+        n_tokens,       rows_read(cache.cells()), static_cast<int32_t>(batch.outputs.size()),
+        batch.observed, options_.attention,       n_branches(batch)};
     PIE_TRY(prepare_graph(cache, shape));
     fill_inputs(cache.cells(), batch);
     PIE_TRY(run(ggml_backend_sched_graph_compute(scheduler_.get(), graph_.nodes)));

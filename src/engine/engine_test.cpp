@@ -211,8 +211,8 @@ Encoded encode_in_batches(const LoadedModel& model, int32_t n_batch, const Decod
     return encoded;
 }
 
-// Whether ggml's products of a matrix with a token depend on how many tokens stand beside it, which is up to its
-// kernels for this processor.
+// Whether ggml's products of a matrix with a token depend on how many tokens stand beside it, which is up to
+// its kernels for this processor.
 bool products_depend_on_batch(const LoadedModel& model) {
     ggml_tensor* matrix = model.layer_tensor(0, "ffn_up.weight");
     const auto multiply = [&](int64_t n_tokens) {

@@ -1,88 +1,12 @@
 #include "engine/graph.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
-#include <span>
 #include <string>
-#include <vector>
 
 namespace pie {
 namespace {
 
 constexpr float expert_weight_sum_min = 6.103515625e-5F; // the smallest normal f16, as libllama clamps
-
-// The two operators of our own attention, as ggml calls them: on each of `nth` threads, with the arguments
-// that GraphBuilder::attend_on_host gives them. Neighbours of one branch are a job of their own.
-
-struct Neighbours {
-    int32_t begin = 0; // tokens of the batch
-    std::span<const Position> positions;
-    std::span<const CellIndex> cells;
-
-    int32_t end() const { return begin + static_cast<int32_t>(positions.size()); }
-    int32_t n_positions() const { return positions.back().value + 1; }
-};
-
-template <typename T>
-std::span<const T> values_of(const ggml_tensor* tensor) {
-    return {static_cast<const T*>(tensor->data), static_cast<size_t>(ggml_nelements(tensor))};
-}
-
-std::vector<Neighbours> neighbours(const ggml_tensor* positions, const ggml_tensor* branches,
-                                   const ggml_tensor* order) {
-    const auto branch_of = values_of<int32_t>(branches);
-    std::vector<Neighbours> all;
-    for (size_t begin = 0; begin < branch_of.size();) {
-        const auto end = std::ranges::find_if(
-            branch_of.subspan(begin), [&](int32_t branch) { return branch != branch_of[begin]; });
-        const auto n = static_cast<size_t>(end - branch_of.begin()) - begin;
-        const auto n_kv = static_cast<size_t>(order->ne[0]);
-        all.push_back({static_cast<int32_t>(begin), values_of<Position>(positions).subspan(begin, n),
-                       values_of<CellIndex>(order).subspan(static_cast<size_t>(branch_of[begin]) * n_kv, n_kv)});
-        begin += n;
-    }
-    return all;
-}
-
-CachedRows cached_rows(const ggml_tensor* rows) {
-    return {static_cast<const std::byte*>(rows->data), rows->type, rows->nb[1]};
-}
-
-// Where in the first operator's result a job's parts begin.
-size_t partial_begin(const AttentionShape& shape, const Neighbours& tokens) {
-    return attention_partial_floats(shape, tokens.begin, static_cast<int32_t>(tokens.cells.size()));
-}
-
-void attend_share(ggml_tensor* partial, int ith, int nth, void* userdata) {
-    const auto& shape = *static_cast<const AttentionShape*>(userdata);
-    for (const Neighbours& tokens : neighbours(partial->src[3], partial->src[4], partial->src[5])) {
-        const AttentionJob job{.shape = shape,
-                               .queries = static_cast<const float*>(partial->src[0]->data) +
-                                          int64_t{tokens.begin} * shape.n_head * shape.head_dim,
-                               .keys = cached_rows(partial->src[1]),
-                               .values = cached_rows(partial->src[2]),
-                               .positions = tokens.positions,
-                               .cells = tokens.cells};
-        float* parts = static_cast<float*>(partial->data) + partial_begin(shape, tokens);
-        const int32_t n_parts = attention_parts(shape, tokens.n_positions());
-        for (int32_t part = ith; part < n_parts; part += nth) {
-            attend(job, part, parts);
-        }
-    }
-}
-
-void combine_share(ggml_tensor* mixed, int ith, int nth, void* userdata) {
-    const auto& shape = *static_cast<const AttentionShape*>(userdata);
-    for (const Neighbours& tokens : neighbours(mixed->src[1], mixed->src[2], mixed->src[3])) {
-        const auto n = static_cast<int32_t>(tokens.positions.size());
-        combine_attention(shape, tokens.positions,
-                          static_cast<const float*>(mixed->src[0]->data) + partial_begin(shape, tokens),
-                          n * ith / nth, n * (ith + 1) / nth,
-                          static_cast<float*>(mixed->data) +
-                              int64_t{tokens.begin} * shape.n_head * shape.head_dim);
-    }
-}
 
 class GraphBuilder {
   public:
@@ -104,7 +28,6 @@ class GraphBuilder {
     }
     bool attends_on_host(int32_t layer) const;
     ggml_tensor* attention(ggml_tensor* x, int32_t layer);
-    ggml_tensor* attend_on_host(ggml_tensor* q, int32_t layer);
     ggml_tensor* attend_by_graph(ggml_tensor* q, int32_t layer);
     void observe_attention(ggml_tensor* q, int32_t layer);
     ggml_tensor* feed_forward(ggml_tensor* x, int32_t layer);
@@ -193,37 +116,23 @@ ggml_tensor* GraphBuilder::attention(ggml_tensor* x, int32_t layer) {
     if (shape_.observed.has(layer)) {
         observe_attention(ggml_permute(context_, q, 0, 2, 1, 3), layer);
     }
-    ggml_tensor* mixed = attends_on_host(layer) ? attend_on_host(q, layer) : attend_by_graph(q, layer);
+    ggml_tensor* mixed = attends_on_host(layer)
+                             ? build_attention(context_,
+                                               {q, cache_.keys(layer), cache_.values(layer), graph_.positions,
+                                                graph_.branches, graph_.order},
+                                               graph_.attention_shape.get())
+                             : attend_by_graph(q, layer);
     expand(mixed);
     return linear(mixed, layer, "attn_output");
 }
 
-// `q` [head_dim, n_head, n_tokens] -> [head_dim * n_head, n_tokens]; so are the others.
-ggml_tensor* GraphBuilder::attend_on_host(ggml_tensor* q, int32_t layer) {
-    void* shape = const_cast<AttentionShape*>(graph_.attention_shape.get()); // as ggml's interface has it
-    std::array queries = {q,
-                          cache_.keys(layer),
-                          cache_.values(layer),
-                          graph_.positions,
-                          graph_.branches,
-                          graph_.order};
-    const auto n_floats = static_cast<int64_t>(
-        attention_partial_floats(*graph_.attention_shape, shape_.n_tokens, shape_.n_kv));
-    ggml_tensor* partial = ggml_custom_4d(context_, GGML_TYPE_F32, n_floats, 1, 1, 1, queries.data(),
-                                          queries.size(), attend_share, GGML_N_TASKS_MAX, shape);
-    std::array parts = {partial, graph_.positions, graph_.branches, graph_.order};
-    return ggml_custom_4d(context_, GGML_TYPE_F32, static_cast<int64_t>(hp_.head_dim) * hp_.n_head,
-                          shape_.n_tokens, 1, 1, parts.data(), parts.size(), combine_share,
-                          GGML_N_TASKS_MAX, shape);
-}
-
+// `q` [head_dim, n_head, n_tokens] -> [head_dim * n_head, n_tokens]
 ggml_tensor* GraphBuilder::attend_by_graph(ggml_tensor* q, int32_t layer) {
-    ggml_tensor* mixed = ggml_flash_attn_ext(
-        context_, ggml_permute(context_, q, 0, 2, 1, 3), cached(cache_.keys(layer)),
-        cached(cache_.values(layer)), graph_.mask, hp_.attention_scale, 0.0F, 0.0F);
+    ggml_tensor* mixed =
+        ggml_flash_attn_ext(context_, ggml_permute(context_, q, 0, 2, 1, 3), cached(cache_.keys(layer)),
+                            cached(cache_.values(layer)), graph_.mask, hp_.attention_scale, 0.0F, 0.0F);
     ggml_prec_set_acc(mixed, GGML_PREC_F32);
-    return ggml_reshape_2d(context_, mixed, static_cast<int64_t>(hp_.head_dim) * hp_.n_head,
-                           shape_.n_tokens);
+    return ggml_reshape_2d(context_, mixed, static_cast<int64_t>(hp_.head_dim) * hp_.n_head, shape_.n_tokens);
 }
 
 // Flash attention keeps no weights, so those of the last token are computed beside it: one product of the
@@ -312,7 +221,7 @@ Graph GraphBuilder::build() {
     if (on_host) {
         graph_.order = input(GGML_TYPE_I32, shape_.n_kv, shape_.n_branches);
         graph_.branches = input(GGML_TYPE_I32, shape_.n_tokens);
-        graph_.attention_shape = std::make_unique<const AttentionShape>(attention_shape());
+        graph_.attention_shape = std::make_unique<AttentionShape>(attention_shape());
     }
     graph_.outputs = input(GGML_TYPE_I32, shape_.n_outputs);
 

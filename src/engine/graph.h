@@ -34,9 +34,9 @@ enum class KernelPath { host_first, graph };
 // Graphs of equal shape are interchangeable; only their inputs' contents differ.
 struct BatchShape {
     int32_t n_tokens = 0;
-    int32_t n_kv = 0;      // rows of the cache that attention reads
-    int32_t n_outputs = 0; // tokens whose logits are computed
-    LayerSet observed;     // layers whose attention is added up
+    int32_t n_kv = 0;                         // rows of the cache that attention reads
+    int32_t n_outputs = 0;                    // tokens whose logits are computed
+    LayerSet observed;                        // layers whose attention is added up
     KernelPath attention = KernelPath::graph; // host_first: of layers whose cache is on the host
     int32_t n_branches = 1;
 
@@ -52,14 +52,14 @@ struct Graph {
     ggml_tensor* cells = nullptr;     // i64 [n_tokens], the cache rows to write
     // Null where no operator reads it: f16 [n_kv, n_tokens], 0 where attention may look, else -inf.
     ggml_tensor* mask = nullptr;
-    ggml_tensor* order = nullptr;     // i32 [n_kv, n_branches], cells by position, or null in the same way
-    ggml_tensor* branches = nullptr;  // i32 [n_tokens], rows of `order`
-    ggml_tensor* outputs = nullptr;   // i32 [n_outputs], indices into the batch
-    ggml_tensor* logits = nullptr;    // f32 [n_vocab, n_outputs]
+    ggml_tensor* order = nullptr;    // i32 [n_kv, n_branches], cells by position, or null in the same way
+    ggml_tensor* branches = nullptr; // i32 [n_tokens], rows of `order`
+    ggml_tensor* outputs = nullptr;  // i32 [n_outputs], indices into the batch
+    ggml_tensor* logits = nullptr;   // f32 [n_vocab, n_outputs]
     // f32 [1, n_kv]: what the batch's last token pays to each row, summed over the heads of the observed
     // layers; null where none is observed.
     ggml_tensor* attention = nullptr;
-    std::unique_ptr<const AttentionShape> attention_shape; // where our kernel finds it
+    std::unique_ptr<AttentionShape> attention_shape; // where our kernel finds it
 };
 
 Graph build_graph(const LoadedModel& model, const KvCache& cache, const BatchShape& shape);

@@ -1,7 +1,7 @@
 // A real model and a short source file that is edited at random, again and again, with healing off: healed to
 // the end, its cache answers as a fresh one does: to the bit, where ggml's products for this processor do not
-// depend on a batch's size, and nowhere further off than rounding is. The noise is measured beside it, between
-// fresh prefills with two kernels of attention.
+// depend on a batch's size, and nowhere further off than rounding is. The noise is measured beside it,
+// between fresh prefills with two kernels of attention.
 
 #include "base/files.h"
 #include "cache/random_edits.h"
@@ -112,7 +112,8 @@ void check_healing(int n_edits, const ReuseOptions& options) {
         live.update(text, options);
     }
     const std::vector<float> fresh = fresh_answers(*model, text, probe, KernelPath::host_first);
-    const double noise = testing::relative_error(fresh_answers(*model, text, probe, KernelPath::graph), fresh);
+    const double noise =
+        testing::relative_error(fresh_answers(*model, text, probe, KernelPath::graph), fresh);
     const double stale = testing::relative_error(live.answers(probe), fresh);
     live.heal();
     const double healed = testing::relative_error(live.answers(probe), fresh);

@@ -78,7 +78,8 @@ Appender::Appender(const LoadedModel& model, const DecodeOptions& options) {
         model, {.n_cells = options.n_cells, .type_k = options.type_k, .type_v = options.type_v});
     PIE_CHECK(cache.has_value(), cache.error().message.c_str());
     cache_ = *std::move(cache);
-    auto engine = Engine::create(model, {.n_threads = options.n_threads, .n_batch = options.n_batch, .attention = options.attention});
+    auto engine = Engine::create(
+        model, {.n_threads = options.n_threads, .n_batch = options.n_batch, .attention = options.attention});
     PIE_CHECK(engine.has_value(), engine.error().message.c_str());
     engine_ = *std::move(engine);
 }

@@ -33,7 +33,8 @@ struct DecodeOptions {
     int32_t n_threads = 1; // both sides alike: attention over many cells divides its sums by threads
     ggml_type type_k = GGML_TYPE_F16;
     ggml_type type_v = GGML_TYPE_F16;
-    KernelPath attention = KernelPath::graph; // ours: libllama's operators, so that logits are equal to the bit
+    KernelPath attention =
+        KernelPath::graph; // ours: libllama's operators, so that logits are equal to the bit
 };
 
 // A context of libllama: flash attention, nothing offloaded, the cache stored as it is.
