@@ -22,11 +22,8 @@ int32_t rows_read(const KvCells& cells) {
 }
 
 std::vector<int32_t> distinct(std::span<const int32_t> numbers) {
-    std::vector<int32_t> result(numbers.begin(), numbers.end());
-    std::ranges::sort(result);
-    const auto repeated = std::ranges::unique(result);
-    result.erase(repeated.begin(), repeated.end());
-    return result;
+    const std::set<int32_t> ordered(numbers.begin(), numbers.end());
+    return {ordered.begin(), ordered.end()};
 }
 
 int32_t n_branches(const Batch& batch) {
