@@ -1,5 +1,5 @@
-// How the rotation reads and writes vectors of floats in the floating-point types of a key cache. Part of
-// rotation_simd.cpp, compiled with it for each instruction set; hence no `#pragma once`, but a guard that
+// How vectors of floats are read from and written to the floating-point types of a cache. Part of whatever
+// includes it, and compiled with that for each instruction set; hence no `#pragma once`, but a guard that
 // lets it in once for each.
 
 #if defined(PIE_ELEMENTS_INL_H) == defined(HWY_TARGET_TOGGLE)
