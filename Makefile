@@ -6,7 +6,7 @@
 #: make setup      system packages, and the sources of llama.cpp and of tree-sitter's grammars, only
 #: make test-asan  the unit and property tests under AddressSanitizer and UBSan
 #: make fuzz       fuzz what reads requests, FUZZ_SECONDS (30) for each target
-#: make lint       check format, C++ (clang-tidy) and shell scripts
+#: make lint       check format, C++ (clang-tidy; SINCE=COMMIT: what changed since) and shell scripts
 #: make format     rewrite our C++ files in the house format
 #: make clean      remove build/; the cache ($XDG_CACHE_HOME/pie, default ~/.cache/pie) stays
 #:
@@ -60,7 +60,7 @@ bench: build
 
 lint: build
 	@scripts/install_packages.sh lint
-	@scripts/lint.sh
+	@scripts/lint.sh $(SINCE)
 
 format:
 	@scripts/install_packages.sh lint

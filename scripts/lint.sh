@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks the format of our C++ files, then them with clang-tidy (as build/release compiles them), then the shell
-# scripts. Version 14 of the clang tools decides, where there is one: others differ in small things.
+# lint.sh [COMMIT]: checks the format of our C++ files, then them with clang-tidy (as build/release compiles them;
+# where a commit is given, those alone that changed since), then the shell scripts. Version 14 of the clang tools
+# decides, where there is one: others differ in small things.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -12,11 +13,18 @@ mapfile -t files < <(scripts/sources.sh '*.h' '*.cpp')
 echo "Checking the format of ${#files[@]} files ($("$clang_format" --version))"
 "$clang_format" --dry-run -Werror "${files[@]}"
 
-mapfile -t files < <(scripts/sources.sh '*.cpp')
+changed() { # of the files that it reads
+    if [[ -n $1 ]]; then
+        grep -Fx -f <(git diff --name-only --diff-filter=d "$1" -- '*.cpp') || true
+    else
+        cat
+    fi
+}
+mapfile -t files < <(scripts/sources.sh '*.cpp' | changed "${1:-}")
 echo "Checking ${#files[@]} files with clang-tidy"
 # The files are compiled by gcc, with warning options that clang need not know. What is filtered out counts the
 # warnings in system headers.
-printf '%s\0' "${files[@]}" |
+[[ ${#files[@]} -eq 0 ]] || printf '%s\0' "${files[@]}" |
     xargs -0 -n 1 -P "$(nproc)" "$clang_tidy" --quiet -p build/release \
         --extra-arg=-Wno-unknown-warning-option 2> >(grep -v 'warnings\? generated' >&2)
 
