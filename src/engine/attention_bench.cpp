@@ -5,6 +5,7 @@
 //
 // The sequence is tokens drawn at random.
 
+#include "base/quantile.h"
 #include "engine/engine.h"
 
 #include <fmt/format.h>
@@ -60,11 +61,6 @@ Result<void> prefill(const LoadedModel& model, KvCache& cache, int32_t depth) {
                                     std::min(engine->n_batch(), depth - cache.cells().n_tokens())));
     }
     return {};
-}
-
-double median(std::vector<double> values) {
-    std::ranges::nth_element(values, values.begin() + std::ssize(values) / 2);
-    return values[values.size() / 2];
 }
 
 Result<void> run(const char* path, int32_t depth) {
