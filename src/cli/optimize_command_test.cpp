@@ -23,7 +23,7 @@ struct Workplace : Program {
     std::string text = (scratch.path / "sums.py").string();
 
     Workplace() {
-        testing::write_tiny_model({.weight_type = GGML_TYPE_Q5_0}, model);
+        testing::write_tiny_model({.weight_type = GGML_TYPE_Q5_1}, model);
         std::string code;
         for (int i = 0; i < 14; ++i) {
             code += "sum_" + std::to_string(i) + " = " + std::to_string(i) + "\n";

@@ -135,6 +135,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
     std::unique_ptr<LoadedModel> model(new LoadedModel(path, std::move(hparams), loaded));
     if (options.parts == LoadParts::all) {
         PIE_TRY(model->collect_tensors());
+        if (options.matrix_types == MatrixTypes::fastest) {
+            PIE_TRY(model->widen_tensors());
+        }
         PIE_ASSIGN(model->fingerprint_, fingerprint_of(metadata));
     }
     return model;
@@ -161,6 +164,21 @@ Result<void> LoadedModel::collect_tensors() {
     }
     PIE_ASSIGN(hparams_.rope.freq_factors,
                read_freq_factors(tensor("rope_freqs.weight"), hparams_.rope.n_rot));
+    return {};
+}
+
+Result<void> LoadedModel::widen_tensors() {
+    for (auto& [name, tensor] : tensors_) {
+        // Rows of the embedding are looked up, for which a repacked matrix does not serve.
+        if (name != "token_embd.weight" && tensor->ne[2] == 1 &&
+            ggml_backend_buffer_is_host(tensor->buffer) &&
+            is_widened(tensor->type, tensor->ne[0], tensor->ne[1])) {
+            PIE_ASSIGN(WidenedMatrix widened, widen(*tensor));
+            output_matrix_ = output_matrix_ == tensor ? widened.tensor : output_matrix_;
+            tensor = widened.tensor;
+            widened_.push_back(std::move(widened));
+        }
+    }
     return {};
 }
 

@@ -9,6 +9,7 @@
 #include "model/hyperparameters.h"
 #include "model/piece_index.h"
 #include "model/vocabulary.h"
+#include "model/widening.h"
 
 #include <pie/result.h>
 
@@ -21,14 +22,19 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace pie {
 
 enum class LoadParts { all, vocabulary };
+// Of matrices in host memory: as the file has them, or those that hold the same weights and are computed with
+// faster on this processor (model/widening.h).
+enum class MatrixTypes { fastest, file };
 
 struct LoadOptions {
     int32_t n_gpu_layers = 0; // the last so many layers go to GPUs, as far as there are any
     LoadParts parts = LoadParts::all;
+    MatrixTypes matrix_types = MatrixTypes::fastest;
 };
 
 class LoadedModel {
@@ -65,6 +71,7 @@ class LoadedModel {
     LoadedModel(std::filesystem::path path, Hyperparameters hparams, llama_model* model);
     Result<void> collect_tensors();
     Result<void> check_layer(int32_t layer) const;
+    Result<void> widen_tensors();
 
     std::filesystem::path path_;
     std::string fingerprint_;
@@ -72,6 +79,7 @@ class LoadedModel {
     std::unique_ptr<llama_model, Free> model_;
     Vocabulary vocabulary_;
     std::unordered_map<std::string, ggml_tensor*> tensors_;
+    std::vector<WidenedMatrix> widened_; // in the place of the file's, whose pages are not read again
     ggml_tensor* output_matrix_ = nullptr;
     mutable std::once_flag pieces_made_;
     mutable std::unique_ptr<const PieceIndex> pieces_;

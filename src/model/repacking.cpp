@@ -1,6 +1,7 @@
 #include "model/repacking.h"
 
 #include "base/check.h"
+#include "model/widening.h"
 
 #include <ggml-backend.h>
 #include <ggml-cpp.h>
@@ -11,7 +12,7 @@ namespace pie {
 namespace {
 
 // The kinds of memory in which the processor's backend lays out matrices in its own ways; ends with a null.
-const ggml_backend_buffer_type_t* repacking_memory(ggml_backend_dev_t cpu) {
+const ggml_backend_buffer_type_t* all_repacking_memory(ggml_backend_dev_t cpu) {
     static const ggml_backend_buffer_type_t none = nullptr;
     auto* const get = reinterpret_cast<ggml_backend_dev_get_extra_bufts_t>(ggml_backend_reg_get_proc_address(
         ggml_backend_dev_backend_reg(cpu), "ggml_backend_dev_get_extra_bufts"));
@@ -21,7 +22,8 @@ const ggml_backend_buffer_type_t* repacking_memory(ggml_backend_dev_t cpu) {
 
 } // namespace
 
-bool is_repacked(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices) {
+ggml_backend_buffer_type_t repacking_memory(ggml_type type, int64_t n_columns, int64_t n_rows,
+                                            int64_t n_matrices) {
     // The operation as a graph has it, without memory for its operands: what cannot be computed with a matrix
     // in that memory is not put there.
     const ggml_context_ptr context(ggml_init({8 * ggml_tensor_overhead(), nullptr, true}));
@@ -33,14 +35,14 @@ bool is_repacked(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_ma
         n_matrices == 1 ? ggml_mul_mat(c, weights, input)
                         : ggml_mul_mat_id(c, weights, input, ggml_new_tensor_2d(c, GGML_TYPE_I32, 1, 1));
     ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
-    for (const auto* memory = repacking_memory(cpu); *memory != nullptr; ++memory) {
+    for (const auto* memory = all_repacking_memory(cpu); *memory != nullptr; ++memory) {
         const ggml_backend_buffer_ptr buffer(ggml_backend_buft_alloc_buffer(*memory, 0));
         weights->buffer = buffer.get();
         if (ggml_backend_dev_supports_op(cpu, product)) {
-            return true;
+            return *memory;
         }
     }
-    return false;
+    return nullptr;
 }
 
 RepackedShare repacked_share(const Metadata& metadata) {
@@ -56,7 +58,9 @@ RepackedShare repacked_share(const Metadata& metadata) {
         }
         const uint64_t bytes = gguf_get_tensor_size(gguf, i);
         found.matrix_bytes += bytes;
-        if (is_repacked(gguf_get_tensor_type(gguf, i), shape[0], shape[1], shape[2])) {
+        const ggml_type type = gguf_get_tensor_type(gguf, i);
+        if (repacking_memory(type, shape[0], shape[1], shape[2]) != nullptr ||
+            (shape[2] == 1 && is_widened(type, shape[0], shape[1]))) {
             found.repacked_bytes += bytes;
         }
     }

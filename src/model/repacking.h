@@ -8,6 +8,7 @@
 
 #include "model/metadata.h"
 
+#include <ggml-backend.h>
 #include <ggml.h>
 
 #include <cstdint>
@@ -27,7 +28,9 @@ struct RepackedShare {
 
 RepackedShare repacked_share(const Metadata& metadata);
 
-// Whether a matrix, or a stack of them where n_matrices is above 1, is repacked on this machine.
-bool is_repacked(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices = 1);
+// The memory in which this machine lays out such a matrix, or a stack of them where n_matrices is above 1, in
+// a way of its own; null where it has none.
+ggml_backend_buffer_type_t repacking_memory(ggml_type type, int64_t n_columns, int64_t n_rows,
+                                            int64_t n_matrices = 1);
 
 } // namespace pie

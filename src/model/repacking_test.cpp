@@ -6,7 +6,6 @@
 
 namespace {
 
-using pie::is_repacked;
 using pie::testing::TemporaryFolder;
 using pie::testing::TinyModel;
 
@@ -14,6 +13,10 @@ using pie::testing::TinyModel;
 // products.
 bool has_repacked_q4_0() {
     return ggml_cpu_has_avx2() != 0 || (ggml_cpu_has_neon() != 0 && ggml_cpu_has_dotprod() != 0);
+}
+
+bool is_repacked(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices = 1) {
+    return pie::repacking_memory(type, n_columns, n_rows, n_matrices) != nullptr;
 }
 
 pie::RepackedShare share_of(const TinyModel& description) {
@@ -49,7 +52,11 @@ TEST_CASE("the share of a file counts what tokens are multiplied with") {
         share_of({.weight_type = GGML_TYPE_Q4_0, .n_layer = 1, .has_tied_output = true});
     CHECK(tied.matrix_bytes == plain.matrix_bytes);
 
-    const pie::RepackedShare none = share_of({.weight_type = GGML_TYPE_Q5_0, .n_layer = 1});
-    CHECK(none.matrix_bytes == (n_layer_weights + n_output_weights) / 32 * 22);
+    const pie::RepackedShare none = share_of({.weight_type = GGML_TYPE_Q5_1, .n_layer = 1});
+    CHECK(none.matrix_bytes == (n_layer_weights + n_output_weights) / 32 * 24);
     CHECK(none.repacked_bytes == 0);
+
+    const pie::RepackedShare widened = share_of({.weight_type = GGML_TYPE_Q5_0, .n_layer = 1});
+    CHECK(widened.matrix_bytes == (n_layer_weights + n_output_weights) / 32 * 22);
+    CHECK(widened.repacked_bytes == (is_repacked(GGML_TYPE_Q8_0, 128, 128) ? widened.matrix_bytes : 0));
 }

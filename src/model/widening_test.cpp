@@ -1,0 +1,111 @@
+#include "model/model.h"
+#include "model/repacking.h"
+#include "model/widening.h"
+#include "support/tiny_model.h"
+
+#include <doctest/doctest.h>
+#include <ggml-cpu.h>
+
+#include <algorithm>
+#include <random>
+#include <vector>
+
+namespace {
+
+using pie::testing::TemporaryFolder;
+
+constexpr int64_t n_columns = 128;
+constexpr int64_t n_rows = 64;
+
+std::vector<float> random_weights() {
+    std::mt19937 random(1);
+    std::normal_distribution<float> normal;
+    std::vector<float> weights(n_columns * n_rows);
+    std::ranges::generate(weights, [&] { return normal(random); });
+    return weights;
+}
+
+std::vector<std::byte> as_q5_0(const std::vector<float>& weights) {
+    std::vector<std::byte> blocks(ggml_row_size(GGML_TYPE_Q5_0, n_columns) * n_rows);
+    ggml_quantize_chunk(GGML_TYPE_Q5_0, weights.data(), blocks.data(), 0, n_rows, n_columns, nullptr);
+    return blocks;
+}
+
+std::vector<float> as_floats(ggml_type type, const std::vector<std::byte>& blocks) {
+    std::vector<float> weights(n_columns * n_rows);
+    ggml_get_type_traits(type)->to_float(blocks.data(), weights.data(), static_cast<int64_t>(weights.size()));
+    return weights;
+}
+
+bool has_repacked_q8_0() {
+    return pie::repacking_memory(GGML_TYPE_Q8_0, n_columns, n_rows) != nullptr;
+}
+
+// With a token of ones and twos.
+std::vector<float> product_with(ggml_tensor* matrix) {
+    const ggml_context_ptr context(ggml_init({1 << 20, nullptr, true}));
+    ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, matrix->ne[0], 1);
+    ggml_tensor* product = ggml_mul_mat(context.get(), matrix, x);
+    const ggml_backend_ptr cpu(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
+    const ggml_backend_buffer_ptr buffer(ggml_backend_alloc_ctx_tensors(context.get(), cpu.get()));
+    std::vector<float> values(static_cast<size_t>(matrix->ne[0]));
+    for (size_t i = 0; i < values.size(); ++i) {
+        values[i] = i % 3 == 0 ? 2.0F : 1.0F;
+    }
+    ggml_backend_tensor_set(x, values.data(), 0, ggml_nbytes(x));
+    ggml_cgraph* graph = ggml_new_graph(context.get());
+    ggml_build_forward_expand(graph, product);
+    REQUIRE(ggml_backend_graph_compute(cpu.get(), graph) == GGML_STATUS_SUCCESS);
+    std::vector<float> result(static_cast<size_t>(ggml_nelements(product)));
+    ggml_backend_tensor_get(product, result.data(), 0, ggml_nbytes(product));
+    return result;
+}
+
+} // namespace
+
+TEST_CASE("Q8_0 holds the weights of Q5_0, every one") {
+    const std::vector<std::byte> blocks = as_q5_0(random_weights());
+    const std::vector<std::byte> widened = pie::q8_0_of_q5_0(blocks);
+    CHECK(widened.size() == ggml_row_size(GGML_TYPE_Q8_0, n_columns) * n_rows);
+    CHECK(as_floats(GGML_TYPE_Q8_0, widened) == as_floats(GGML_TYPE_Q5_0, blocks));
+}
+
+TEST_CASE("only Q5_0 is widened, and only where that has faster kernels") {
+    CHECK(pie::is_widened(GGML_TYPE_Q5_0, n_columns, n_rows) == has_repacked_q8_0());
+    CHECK_FALSE(pie::is_widened(GGML_TYPE_Q5_0, n_columns, 15)); // no kernel for so few rows
+    for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1, GGML_TYPE_Q8_0}) {
+        CHECK_FALSE(pie::is_widened(type, n_columns, n_rows));
+    }
+}
+
+TEST_CASE("a widened matrix multiplies as what it was made of") {
+    if (!has_repacked_q8_0()) {
+        MESSAGE("left out: this processor has no repacked kernels for Q8_0");
+        return;
+    }
+    const ggml_context_ptr context(ggml_init({ggml_tensor_overhead(), nullptr, true}));
+    ggml_tensor* matrix = ggml_new_tensor_2d(context.get(), GGML_TYPE_Q5_0, n_columns, n_rows);
+    const ggml_backend_buffer_ptr buffer(
+        ggml_backend_alloc_ctx_tensors_from_buft(context.get(), ggml_backend_cpu_buffer_type()));
+    const std::vector<std::byte> blocks = as_q5_0(random_weights());
+    ggml_backend_tensor_set(matrix, blocks.data(), 0, blocks.size());
+
+    const pie::WidenedMatrix widened = pie::widen(*matrix).value();
+    CHECK(widened.tensor->type == GGML_TYPE_Q8_0);
+    const std::vector<float> expected = product_with(matrix);
+    const std::vector<float> product = product_with(widened.tensor);
+    REQUIRE(product.size() == expected.size());
+    for (size_t i = 0; i < product.size(); ++i) {
+        CHECK(product[i] == doctest::Approx(expected[i]).epsilon(1e-4));
+    }
+}
+
+TEST_CASE("a model's matrices are widened while it is loaded, what is looked up is not") {
+    const TemporaryFolder folder;
+    pie::testing::write_tiny_model({.weight_type = GGML_TYPE_Q5_0}, folder.path() / "tiny.gguf");
+    const auto model = pie::LoadedModel::load(folder.path() / "tiny.gguf").value();
+    const ggml_type expected = has_repacked_q8_0() ? GGML_TYPE_Q8_0 : GGML_TYPE_Q5_0;
+    CHECK(model->layer_tensor(1, "ffn_up.weight")->type == expected);
+    CHECK(model->output_matrix()->type == expected);
+    CHECK(model->tensor("token_embd.weight")->type == GGML_TYPE_Q5_0);
+}
