@@ -170,15 +170,18 @@ CellIndex KvCells::append(TokenId token) {
     PIE_CHECK(!editing_, "an edit ends before tokens are appended");
     const CellIndex cell = take_free_cell();
     const Position position(n_tokens());
-    if (n_exact_ == n_tokens()) {
+    const bool is_exact = n_exact_ == n_tokens();
+    if (is_exact) {
         at(cell).context = extended(order_.empty() ? nothing_before : at(order_.back()).context, token);
-        ++n_exact_;
     }
     tokens_.push_back(token);
     order_.push_back(cell);
     attention_.push_back(0.0F);
     assign(position, cell);
     at(cell).key_position = position;
+    if (is_exact) {
+        count_exact(Encoded::now);
+    }
     return cell;
 }
 
@@ -191,6 +194,7 @@ void KvCells::truncate(int32_t n_tokens_kept) {
         attention_.pop_back();
     }
     n_exact_ = std::min(n_exact_, n_tokens());
+    n_identical_ = std::min(n_identical_, n_tokens());
 }
 
 void KvCells::check_invariant() const {

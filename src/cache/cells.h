@@ -6,7 +6,9 @@
 //
 // It also knows which part of the sequence is exact, that is, what a full recompute would hold. A cell that
 // was encoded behind an exact prefix remembers a hash of all tokens up to its own; the sequence is exact as
-// far as the hashes agree with its tokens. So an edit that is undone makes what stands behind it exact again.
+// far as the hashes agree with its tokens. So an edit that is undone makes what stands behind it exact again,
+// but for the rounding of keys that it moved there and back. Where none was, exact cells are identical to
+// those of a full recompute.
 //
 // Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
 // batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
@@ -30,13 +32,19 @@ struct PendingRotation {
     std::vector<CellIndex> cells; // ascending
 };
 
+// Whether a cell was encoded behind keys that had been turned, and so have been rounded once more than those
+// of a full recompute.
+enum class EncodedBehind : uint32_t { unturned, turned };
+
 // A token of the sequence, and what is known of its cell: all that a snapshot must hold of it.
 struct CachedToken {
     TokenId token;
     CellIndex cell;
     Position key_position; // that the stored key is rotated for
     float attention = 0;
-    uint64_t context = 0; // the hash of the tokens up to this one; 0 if it is not known to be exact
+    uint64_t context = 0;  // the hash of the tokens up to this one; 0 if it is not known to be exact
+    int32_t key_turns = 0; // of the stored key since it was encoded
+    EncodedBehind behind = EncodedBehind::unturned;
 
     bool operator==(const CachedToken&) const = default;
 };
@@ -60,16 +68,19 @@ class KvCells {
     // Tokens at the start of the sequence whose cells hold what a full recompute would, but for the rounding
     // of rotated keys.
     int32_t n_exact() const { return n_exact_; }
+    // Tokens at the start whose cells hold the same as a full recompute's, as far as the engine encodes alike
+    // in every batch.
+    int32_t n_identical() const { return n_identical_; }
+    // Whether a cell that is exact is identical too.
+    bool is_identical(Position position) const;
     // A worn key's token is not exact, whatever stands before it.
-    bool is_worn(Position position) const {
-        return cells_[static_cast<size_t>(cell_at(position).value)].turns > turns_max_;
-    }
+    bool is_worn(Position position) const { return at(cell_at(position)).key_turns > turns_max_; }
     // How much the last completions looked at each token, by position: it goes where the token goes.
     std::span<float> attention() { return attention_; }
     std::span<const float> attention() const { return attention_; }
 
     // Position of the token in a cell, or -1 where attention must not look.
-    Position position_of(CellIndex cell) const { return cells_[static_cast<size_t>(cell.value)].position; }
+    Position position_of(CellIndex cell) const { return at(cell).position; }
 
     // Starts turning the sequence into `wanted`: kept runs move to their new positions, other tokens are
     // hidden. Whatever `plan` encodes must be placed before commit(). Room for it must be there: see
@@ -114,6 +125,8 @@ class KvCells {
     void check_invariant() const;
 
   private:
+    enum class Encoded { now, before };
+
     static constexpr CellIndex no_cell{-1};
     static constexpr Position hidden{-1};
     // Contexts of cells: of one that may be anything, of one that the running edit encoded, of the empty
@@ -125,7 +138,8 @@ class KvCells {
     struct Cell {
         Position position{-1};
         Position key_position{-1};
-        int32_t turns = 0;    // of the key since it was encoded, or came from a snapshot
+        int32_t key_turns = 0;
+        EncodedBehind behind = EncodedBehind::unturned;
         uint64_t context = 0; // the hash of the tokens up to this one; 0 if it is not known to be exact
     };
     // The sequence as begin() found it.
@@ -139,6 +153,8 @@ class KvCells {
     };
 
     Cell& at(CellIndex cell) { return cells_[static_cast<size_t>(cell.value)]; }
+    const Cell& at(CellIndex cell) const { return cells_[static_cast<size_t>(cell.value)]; }
+    void count_exact(Encoded encoded);
     CellIndex take_free_cell();
     void add(const CachedToken& token, CellIndex cell);
     void release(CellIndex cell);
@@ -155,6 +171,7 @@ class KvCells {
     std::vector<CellIndex> order_; // by position; -1 where an edit has not placed it yet
     std::vector<float> attention_; // by position
     int32_t n_exact_ = 0;
+    int32_t n_identical_ = 0;
     bool editing_ = false;
     Saved saved_;
 };

@@ -23,22 +23,43 @@ uint64_t KvCells::extended(uint64_t context, TokenId token) {
 void KvCells::trace_exactness() {
     uint64_t context = nothing_before;
     n_exact_ = 0;
-    for (; n_exact_ < n_tokens(); ++n_exact_) {
-        const Position position(n_exact_);
+    n_identical_ = 0;
+    while (n_exact_ < n_tokens()) {
         context = extended(context, tokens_[static_cast<size_t>(n_exact_)]);
-        Cell& cell = at(cell_at(position));
-        if (cell.context == fresh) {
+        Cell& cell = at(cell_at(Position(n_exact_)));
+        const Encoded encoded = cell.context == fresh ? Encoded::now : Encoded::before;
+        if (encoded == Encoded::now) {
             cell.context = context;
         }
         if (cell.context != context) {
             break;
         }
+        count_exact(encoded);
     }
     for (int32_t i = n_exact_; i < n_tokens(); ++i) {
         if (Cell& cell = at(cell_at(Position(i))); cell.context == fresh) {
             cell.context = unknown;
         }
     }
+}
+
+// The token at n_exact_ is exact too.
+void KvCells::count_exact(Encoded encoded) {
+    const Position position(n_exact_);
+    if (encoded == Encoded::now) {
+        at(cell_at(position)).behind =
+            n_identical_ == n_exact_ ? EncodedBehind::unturned : EncodedBehind::turned;
+    }
+    if (n_identical_ == n_exact_ && is_identical(position)) {
+        ++n_identical_;
+    }
+    ++n_exact_;
+}
+
+bool KvCells::is_identical(Position position) const {
+    const Cell& cell = at(cell_at(position));
+    return cell.key_turns == 0 && cell.key_position == cell.position &&
+           cell.behind == EncodedBehind::unturned;
 }
 
 std::vector<PendingRotation> KvCells::pending_rotations() const {
@@ -63,7 +84,7 @@ void KvCells::settle_keys() {
             continue;
         }
         cell.key_position = cell.position;
-        if (++cell.turns > turns_max_) {
+        if (++cell.key_turns > turns_max_) {
             cell.context = unknown;
         }
     }
@@ -94,7 +115,9 @@ std::vector<CachedToken> KvCells::cached_tokens() const {
                           .cell = order_[i],
                           .key_position = cell.key_position,
                           .attention = attention_[i],
-                          .context = cell.context});
+                          .context = cell.context,
+                          .key_turns = cell.key_turns,
+                          .behind = cell.behind});
     }
     return cached;
 }
@@ -107,6 +130,8 @@ void KvCells::add(const CachedToken& token, CellIndex cell) {
     assign(position, cell);
     at(cell).key_position = token.key_position;
     at(cell).context = token.context;
+    at(cell).key_turns = token.key_turns;
+    at(cell).behind = token.behind;
 }
 
 std::vector<CellIndex> KvCells::adopt(std::span<const CachedToken> cached) {

@@ -21,6 +21,7 @@ constexpr int32_t n_cells_max = 200;
 struct Key {
     int made_by = garbage;
     int32_t rotation = 0;
+    bool turned = false;
 };
 
 struct Token {
@@ -85,6 +86,7 @@ class Script {
     void encode_batches(const EditPlan& plan, int32_t n_batches_max, std::vector<int>& made_by);
     void rotate();
     int32_t exact_tokens();
+    int32_t identical_tokens();
     void look();
     void check();
 
@@ -96,6 +98,7 @@ class Script {
     int n_encodings_ = 0;
     int first_new_encoding_ = 0;                     // of the step
     std::map<int, std::vector<TokenId>> context_of_; // of exact encodings
+    std::map<int, bool> behind_identical_;           // the same
 };
 
 void Script::encode(CellIndex cell, Position position) {
@@ -111,6 +114,7 @@ void Script::rotate() {
         CHECK(std::ranges::is_sorted(pending.cells));
         for (const CellIndex cell : pending.cells) {
             key_in(cell).rotation += pending.delta;
+            key_in(cell).turned = true;
         }
     }
     cells_.settle_keys();
@@ -266,6 +270,24 @@ int32_t Script::exact_tokens() {
     return static_cast<int32_t>(sequence_.size());
 }
 
+// By the definition: an exact token is identical if its key was never turned, and everything before it was
+// identical when it was encoded. Returns how many are at the start.
+int32_t Script::identical_tokens() {
+    const int32_t n_exact = exact_tokens();
+    int32_t n_identical = 0;
+    for (int32_t i = 0; i < n_exact; ++i) {
+        const int made_by = sequence_[static_cast<size_t>(i)].made_by;
+        if (made_by >= first_new_encoding_) {
+            behind_identical_[made_by] = n_identical == i;
+        }
+        const Key& key = key_in(cells_.cell_at(Position(i)));
+        const bool is_identical = behind_identical_.at(made_by) && !key.turned && key.rotation == i;
+        CHECK(cells_.is_identical(Position(i)) == is_identical);
+        n_identical += is_identical && n_identical == i ? 1 : 0;
+    }
+    return n_identical;
+}
+
 void Script::look() {
     for (size_t i = 0; i < sequence_.size(); ++i) {
         const auto mass = static_cast<float>(between(0, 100));
@@ -277,6 +299,7 @@ void Script::look() {
 void Script::check() {
     cells_.check_invariant();
     CHECK(cells_.n_exact() == exact_tokens());
+    CHECK(cells_.n_identical() == identical_tokens());
     REQUIRE(cells_.n_tokens() == std::ssize(sequence_));
     CHECK(cells_.n_free() == cells_.n_cells() - cells_.n_tokens());
     int32_t extent = 0;
@@ -411,6 +434,7 @@ TEST_CASE("an edit that is undone leaves the sequence exact again") {
         original);
     cells.commit();
     CHECK(cells.n_exact() == 6);
+    CHECK(cells.n_identical() == 6); // no key was turned in the meantime
 }
 
 TEST_CASE("a key that was turned too often is worn, and its token no longer exact") {
@@ -434,6 +458,7 @@ TEST_CASE("a key that was turned too often is worn, and its token no longer exac
     move_to(0, 1, moved);
     move_to(1, 0, original);
     CHECK(cells.n_exact() == 2);
+    CHECK(cells.n_identical() == 0);
     move_to(0, 1, moved);
     CHECK_FALSE(cells.is_worn(Position(1)));
     move_to(1, 0, original);

@@ -19,7 +19,7 @@
 namespace pie {
 namespace {
 
-static_assert(std::is_trivially_copyable_v<CachedToken> && sizeof(CachedToken) == 24,
+static_assert(std::is_trivially_copyable_v<CachedToken> && sizeof(CachedToken) == 32,
               "the file holds tokens as they lie in memory");
 
 using Cells = std::span<const CachedToken>;
@@ -168,7 +168,8 @@ Result<void> check_tokens(const std::filesystem::path& path, Cells tokens, const
     for (const CachedToken& token : tokens) {
         const auto cell = static_cast<uint32_t>(token.cell.value);
         if (cell >= n_rows || taken[cell] || token.key_position < Position(0) ||
-            !vocabulary.contains(token.token) || !std::isfinite(token.attention)) {
+            !vocabulary.contains(token.token) || !std::isfinite(token.attention) || token.key_turns < 0 ||
+            token.behind > EncodedBehind::turned) {
             return fail_damaged(path, "its tokens contradict themselves");
         }
         taken[cell] = true;

@@ -391,9 +391,9 @@ TEST_CASE("what was made by another model, for another cache or by another progr
                 "another type than f16 keys and bf16 values");
     check_error(folder.refusal(*cache), ErrorCode::too_large, "this one holds 256");
     std::string content = folder.content();
-    content[version_offset] = 2;
+    content[version_offset] = 1;
     folder.write(content);
-    check_error(folder.refusal(*new_cache(512)), ErrorCode::unsupported, "has format 2, this version of pie");
+    check_error(folder.refusal(*new_cache(512)), ErrorCode::unsupported, "has format 1, this version of pie");
 }
 
 TEST_CASE("a file that contradicts itself is refused though its checksums are right") {
@@ -417,6 +417,8 @@ TEST_CASE("a file that contradicts itself is refused though its checksums are ri
     token_refused([](CachedToken& token) { token.cell = CellIndex(200); });
     token_refused([](CachedToken& token) { token.cell = CellIndex(token.cell.value == 3 ? 4 : 3); });
     token_refused([](CachedToken& token) { token.key_position = Position(-1); });
+    token_refused([](CachedToken& token) { token.key_turns = -1; });
+    token_refused([](CachedToken& token) { token.behind = static_cast<EncodedBehind>(2); });
     token_refused([](CachedToken& token) { token.attention = std::numeric_limits<float>::quiet_NaN(); });
     refused([](SnapshotHeader& header, auto&) { header.n_tokens = header.n_rows + 1; });
     refused([](SnapshotHeader& header, auto&) { header.n_logits = 5; });

@@ -78,7 +78,7 @@ Result<SavedCache> Worker::restore(DocumentState& document, const std::filesyste
         stats.tokens = sequence.n_tokens();
         stats.tokens_exact = sequence.n_exact();
         document.behind = document.source != nullptr;
-        document.stale = stats.tokens_exact < stats.tokens;
+        document.stale = !sequence.is_healed();
         return result;
     };
     PIE_TRY(perform(document, restore, stop, {.preparation = Preparation::none}));

@@ -113,7 +113,7 @@ void Worker::note_update(DocumentState& document, const LiveDocument& live, cons
         stats.last_update_version = version;
     }
     document.behind = version != stats.version;
-    document.stale = stats.tokens_exact < stats.tokens;
+    document.stale = !live.sequence().is_healed();
 }
 
 // From now on there is no limit of time. False where the caller has gone.

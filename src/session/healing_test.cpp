@@ -64,6 +64,7 @@ struct Live {
             n = *healed;
         }
         CHECK(sequence.n_exact() == sequence.n_tokens());
+        CHECK(sequence.is_healed());
     }
 
     // Of the last token, and of each of `probe` behind it.
@@ -130,6 +131,27 @@ void check_healing(int n_edits, const ReuseOptions& options) {
 TEST_CASE("after one edit and after a hundred, a healed cache is a fresh one") {
     check_healing(1, {});
     check_healing(100, {});
+}
+
+TEST_CASE("after an edit that was undone, a healed cache is a fresh one") {
+    const auto model = load_model();
+    const Tokens file = tokens_of_a_file(*model);
+    const Tokens probe(file.end() - n_probe, file.end());
+    const Tokens text(file.begin(), file.begin() + 300);
+    Tokens edited = text;
+    edited.insert(edited.begin() + 40, file.begin() + 200, file.begin() + 204);
+    Live live(*model);
+    for (const Tokens& wanted : {text, edited, text}) {
+        live.update(wanted, {.method = ReuseMethod::pie});
+    }
+    CHECK(live.sequence.n_exact() == live.sequence.n_tokens());
+    const std::vector<float> fresh = fresh_answers(*model, text, probe, KernelPath::host_first);
+    const double turned = testing::relative_error(live.answers(probe), fresh);
+    live.heal();
+    const double healed = testing::relative_error(live.answers(probe), fresh);
+    MESSAGE("error " << turned << " with keys turned there and back, " << healed << " healed");
+    CHECK(turned > 0);
+    CHECK(healed < turned);
 }
 
 // Some minutes, and more of them with seams. Without, there is more to heal.

@@ -342,11 +342,15 @@ Result<int32_t> LiveSequence::encode_again(std::span<const Position> positions) 
 }
 
 Result<int32_t> LiveSequence::heal(int32_t n_tokens_max) {
-    const int32_t begin = n_exact();
-    const int32_t end = std::min({n_tokens(), begin + n_tokens_max, begin + cache_.cells().n_free()});
+    const KvCells& cells = cache_.cells();
+    const bool is_exact = n_exact() == n_tokens();
+    const int32_t n_max = std::min(n_tokens_max, cells.n_free());
     std::vector<Position> positions;
-    for (int32_t i = begin; i < end; ++i) {
-        positions.emplace_back(i);
+    for (int32_t i = is_exact ? cells.n_identical() : n_exact();
+         i < n_tokens() && std::ssize(positions) < n_max; ++i) {
+        if (!is_exact || !cells.is_identical(Position(i))) {
+            positions.emplace_back(i);
+        }
     }
     return encode_again(positions);
 }

@@ -88,9 +88,10 @@ class LiveSequence {
     // Forgets everything.
     void clear();
 
-    // Encodes the first at most `n_tokens` of the tokens that are not exact again, and swaps them in when all
-    // are there; called until n_exact() is n_tokens(), it leaves what a full recompute would. Returns how
-    // many it encoded: 0 at the end. Errors: cancelled, internal; nothing has changed then.
+    // Encodes the first at most `n_tokens` of the tokens that are not exact again, or where all are, of those
+    // that keys turned there and back keep from being identical to a full recompute's; and swaps them in when
+    // all are there. Called until it returns 0 it leaves what a full recompute would. Returns how many it
+    // encoded. Errors: cancelled, internal; nothing has changed then.
     Result<int32_t> heal(int32_t n_tokens);
 
     // Encodes again, of the tokens that are not exact, the `n_tokens` that the last completions looked at
@@ -118,6 +119,8 @@ class LiveSequence {
     std::span<const TokenId> tokens() const { return cache_.cells().tokens(); }
     // Tokens at the start that hold what a full recompute would, up to the rounding of rotated keys.
     int32_t n_exact() const { return cache_.cells().n_exact(); }
+    // Whether there is nothing left to heal.
+    bool is_healed() const { return cache_.cells().n_identical() == n_tokens(); }
     int32_t n_tokens() const { return cache_.cells().n_tokens(); }
     int32_t n_tokens_max() const { return cache_.cells().n_cells(); }
     Engine& engine() const { return engine_; }

@@ -23,13 +23,13 @@ Result<void> LiveSequence::adopt(std::span<const TokenId> wanted) {
         return {};
     }
     PIE_TRY(engine_.rotate_keys(best->cache_));
+    std::vector<CachedToken> lent = best->cache_.cells().cached_tokens();
+    lent.resize(static_cast<size_t>(n_best));
     std::vector<CellIndex> from;
-    std::vector<CellIndex> to;
-    for (std::ptrdiff_t i = 0; i < n_best; ++i) {
-        from.push_back(best->cache_.cells().cell_at(Position(static_cast<int32_t>(i))));
-        to.push_back(cache_.cells().append(wanted[static_cast<size_t>(i)]));
+    for (const CachedToken& token : lent) {
+        from.push_back(token.cell);
     }
-    cache_.copy_rows(best->cache_, from, to);
+    cache_.copy_rows(best->cache_, from, cache_.cells().adopt(lent));
     return {};
 }
 
