@@ -70,7 +70,7 @@ for folder in "${python_folders[@]}"; do build "$folder" python && files+=("$dat
 for folder in "${java_folders[@]}"; do build "$folder" java && files+=("$data/$folder.jsonl"); done
 
 edits=insertion,deletion,edition,contextual-single-5,contextual-single-15,contextual-multi-5,contextual-multi-15,rename,typing
-methods=full,full:64,reuse,cfe,pie,pie+seam:1,pie+seam,pie+attention:16,pie+attention:64
+methods=full,reuse,cfe,pie,pie+seam:1,pie+seam,pie+attention:16,pie+attention:64
 for part in ${PARTS:-checks tasks keys problems}; do
     echo "== $part: $(date)" >&2
     case $part in
