@@ -1,6 +1,7 @@
 // Our graphs against libllama's decode, to the bit, on real models and a real source file.
 
 #include "base/files.h"
+#include "eval/metrics.h"
 #include "model/model.h"
 #include "model/store.h"
 #include "support/reference.h"
@@ -9,7 +10,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <numeric>
 #include <span>
@@ -72,25 +72,6 @@ void check_equal(const char* name) {
     check_equal(*model, {.n_batch = 128, .n_threads = 2, .type_k = GGML_TYPE_Q8_0, .type_v = GGML_TYPE_Q8_0});
 }
 
-double kl(std::span<const float> of, std::span<const float> from) {
-    const auto log_sum = [](std::span<const float> logits) {
-        const double most = *std::ranges::max_element(logits);
-        double sum = 0;
-        for (const double logit : logits) {
-            sum += std::exp(logit - most);
-        }
-        return most + std::log(sum);
-    };
-    const double of_sum = log_sum(of);
-    const double from_sum = log_sum(from);
-    double divergence = 0;
-    for (size_t i = 0; i < of.size(); ++i) {
-        const double log_probability = of[i] - of_sum;
-        divergence += std::exp(log_probability) * (log_probability - (from[i] - from_sum));
-    }
-    return divergence;
-}
-
 } // namespace
 
 TEST_CASE("SmolLM2 135M gives llama_decode's logits") {
@@ -115,7 +96,8 @@ TEST_CASE("matrices of a faster type for the same weights change no more than ro
     const size_t n_vocabulary = logits.size() / tokens.size();
     double sum = 0;
     for (size_t i = 0; i < logits.size(); i += n_vocabulary) {
-        sum += kl(std::span(expected).subspan(i, n_vocabulary), std::span(logits).subspan(i, n_vocabulary));
+        sum += kl_divergence(std::span(expected).subspan(i, n_vocabulary),
+                             std::span(logits).subspan(i, n_vocabulary));
     }
     const double mean = sum / static_cast<double>(tokens.size());
     fmt::print("KL(file's types || fastest): {:.5f} nats a token\n", mean);

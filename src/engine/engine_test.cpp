@@ -2,6 +2,7 @@
 // weight type and cache type.
 
 #include "engine/engine.h"
+#include "support/product.h"
 #include "support/reference.h"
 #include "support/tiny_model.h"
 
@@ -216,21 +217,12 @@ Encoded encode_in_batches(const LoadedModel& model, int32_t n_batch, const Decod
 bool products_depend_on_batch(const LoadedModel& model) {
     ggml_tensor* matrix = model.layer_tensor(0, "ffn_up.weight");
     const auto multiply = [&](int64_t n_tokens) {
-        const ggml_context_ptr context(ggml_init({1 << 20, nullptr, true}));
-        ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, matrix->ne[0], n_tokens);
-        ggml_tensor* product = ggml_mul_mat(context.get(), matrix, x);
-        const ggml_backend_ptr cpu(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
-        const ggml_backend_buffer_ptr buffer(ggml_backend_alloc_ctx_tensors(context.get(), cpu.get()));
-        std::vector<float> values(static_cast<size_t>(ggml_nelements(x)));
-        for (size_t i = 0; i < values.size(); ++i) {
-            values[i] = std::sin(static_cast<float>(i));
+        std::vector<float> tokens(static_cast<size_t>(matrix->ne[0] * n_tokens));
+        for (size_t i = 0; i < tokens.size(); ++i) {
+            tokens[i] = std::sin(static_cast<float>(i));
         }
-        ggml_backend_tensor_set(x, values.data(), 0, ggml_nbytes(x));
-        ggml_cgraph* graph = ggml_new_graph(context.get());
-        ggml_build_forward_expand(graph, product);
-        REQUIRE(ggml_backend_graph_compute(cpu.get(), graph) == GGML_STATUS_SUCCESS);
-        std::vector<float> first(static_cast<size_t>(matrix->ne[1]));
-        ggml_backend_tensor_get(product, first.data(), 0, first.size() * sizeof(float));
+        std::vector<float> first = testing::product(matrix, tokens);
+        first.resize(static_cast<size_t>(matrix->ne[1]));
         return first;
     };
     const std::vector<float> expected = multiply(100);

@@ -170,9 +170,8 @@ Result<void> LoadedModel::collect_tensors() {
 Result<void> LoadedModel::widen_tensors() {
     for (auto& [name, tensor] : tensors_) {
         // Rows of the embedding are looked up, for which a repacked matrix does not serve.
-        if (name != "token_embd.weight" && tensor->ne[2] == 1 &&
-            ggml_backend_buffer_is_host(tensor->buffer) &&
-            is_widened(tensor->type, tensor->ne[0], tensor->ne[1])) {
+        if (name != "token_embd.weight" && ggml_backend_buffer_is_host(tensor->buffer) &&
+            is_widened(tensor->type, tensor->ne[0], tensor->ne[1], tensor->ne[2])) {
             PIE_ASSIGN(WidenedMatrix widened, widen(*tensor));
             output_matrix_ = output_matrix_ == tensor ? widened.tensor : output_matrix_;
             tensor = widened.tensor;

@@ -60,7 +60,7 @@ RepackedShare repacked_share(const Metadata& metadata) {
         found.matrix_bytes += bytes;
         const ggml_type type = gguf_get_tensor_type(gguf, i);
         if (repacking_memory(type, shape[0], shape[1], shape[2]) != nullptr ||
-            (shape[2] == 1 && is_widened(type, shape[0], shape[1]))) {
+            is_widened(type, shape[0], shape[1], shape[2])) {
             found.repacked_bytes += bytes;
         }
     }

@@ -38,8 +38,9 @@ void widen_block(const std::byte* q5, std::byte* q8) {
 
 } // namespace
 
-bool is_widened(ggml_type type, int64_t n_columns, int64_t n_rows) {
-    return type == GGML_TYPE_Q5_0 && repacking_memory(type, n_columns, n_rows) == nullptr &&
+bool is_widened(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices) {
+    return type == GGML_TYPE_Q5_0 && n_matrices == 1 &&
+           repacking_memory(type, n_columns, n_rows) == nullptr &&
            repacking_memory(GGML_TYPE_Q8_0, n_columns, n_rows) != nullptr;
 }
 

@@ -18,7 +18,8 @@
 
 namespace pie {
 
-bool is_widened(ggml_type type, int64_t n_columns, int64_t n_rows);
+// Whether that is so of such a matrix on this machine; never of a stack of them, as experts are.
+bool is_widened(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices = 1);
 
 struct WidenedMatrix {
     ggml_context_ptr context;

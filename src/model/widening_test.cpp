@@ -1,6 +1,7 @@
 #include "model/model.h"
 #include "model/repacking.h"
 #include "model/widening.h"
+#include "support/product.h"
 #include "support/tiny_model.h"
 
 #include <doctest/doctest.h>
@@ -41,24 +42,12 @@ bool has_repacked_q8_0() {
     return pie::repacking_memory(GGML_TYPE_Q8_0, n_columns, n_rows) != nullptr;
 }
 
-// With a token of ones and twos.
-std::vector<float> product_with(ggml_tensor* matrix) {
-    const ggml_context_ptr context(ggml_init({1 << 20, nullptr, true}));
-    ggml_tensor* x = ggml_new_tensor_2d(context.get(), GGML_TYPE_F32, matrix->ne[0], 1);
-    ggml_tensor* product = ggml_mul_mat(context.get(), matrix, x);
-    const ggml_backend_ptr cpu(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
-    const ggml_backend_buffer_ptr buffer(ggml_backend_alloc_ctx_tensors(context.get(), cpu.get()));
-    std::vector<float> values(static_cast<size_t>(matrix->ne[0]));
-    for (size_t i = 0; i < values.size(); ++i) {
-        values[i] = i % 3 == 0 ? 2.0F : 1.0F;
+std::vector<float> ones_and_twos() {
+    std::vector<float> values(n_columns, 1.0F);
+    for (size_t i = 0; i < values.size(); i += 3) {
+        values[i] = 2.0F;
     }
-    ggml_backend_tensor_set(x, values.data(), 0, ggml_nbytes(x));
-    ggml_cgraph* graph = ggml_new_graph(context.get());
-    ggml_build_forward_expand(graph, product);
-    REQUIRE(ggml_backend_graph_compute(cpu.get(), graph) == GGML_STATUS_SUCCESS);
-    std::vector<float> result(static_cast<size_t>(ggml_nelements(product)));
-    ggml_backend_tensor_get(product, result.data(), 0, ggml_nbytes(product));
-    return result;
+    return values;
 }
 
 } // namespace
@@ -92,8 +81,8 @@ TEST_CASE("a widened matrix multiplies as what it was made of") {
 
     const pie::WidenedMatrix widened = pie::widen(*matrix).value();
     CHECK(widened.tensor->type == GGML_TYPE_Q8_0);
-    const std::vector<float> expected = product_with(matrix);
-    const std::vector<float> product = product_with(widened.tensor);
+    const std::vector<float> expected = pie::testing::product(matrix, ones_and_twos());
+    const std::vector<float> product = pie::testing::product(widened.tensor, ones_and_twos());
     REQUIRE(product.size() == expected.size());
     for (size_t i = 0; i < product.size(); ++i) {
         CHECK(product[i] == doctest::Approx(expected[i]).epsilon(1e-4));

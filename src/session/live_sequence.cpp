@@ -130,7 +130,7 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
     int32_t n_borrowing = 0; // encoded around what was borrowed
     if (!full) {
         if (n_tokens() == 0) {
-            PIE_TRY(adopt(wanted));
+            adopt(wanted);
         }
         if (options.method == ReuseMethod::pie || options.method == ReuseMethod::pie_seam) {
             PIE_ASSIGN(n_borrowing, borrow(wanted, options));

@@ -140,7 +140,8 @@ class LiveSequence {
         int32_t n_tokens = 0;
     };
 
-    Result<void> adopt(std::span<const TokenId> wanted);
+    void adopt(std::span<const TokenId> wanted);
+    void copy(const LiveSequence& donor, std::span<const CachedToken> lent);
     Loan find_loan(std::span<const TokenId> wanted) const;
     void take(const Loan& loan, std::span<const TokenId> wanted);
     Result<int32_t> borrow(std::span<const TokenId> wanted, const ReuseOptions& options);

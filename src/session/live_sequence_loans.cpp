@@ -7,9 +7,9 @@
 
 namespace pie {
 
-Result<void> LiveSequence::adopt(std::span<const TokenId> wanted) {
+void LiveSequence::adopt(std::span<const TokenId> wanted) {
     constexpr std::ptrdiff_t n_worthwhile = 32; // fewer are as soon encoded
-    LiveSequence* best = nullptr;
+    const LiveSequence* best = nullptr;
     std::ptrdiff_t n_best = n_worthwhile - 1;
     for (LiveSequence* donor : donors_ ? donors_() : std::vector<LiveSequence*>()) {
         const auto exact = donor->tokens().first(static_cast<size_t>(donor->n_exact()));
@@ -20,17 +20,20 @@ Result<void> LiveSequence::adopt(std::span<const TokenId> wanted) {
         }
     }
     if (best == nullptr || std::ssize(wanted) > n_tokens_max()) {
-        return {};
+        return;
     }
-    PIE_TRY(engine_.rotate_keys(best->cache_));
-    std::vector<CachedToken> lent = best->cache_.cells().cached_tokens();
-    lent.resize(static_cast<size_t>(n_best));
+    const std::vector<CachedToken> lent = best->cache_.cells().cached_tokens();
+    copy(*best, std::span(lent).first(static_cast<size_t>(n_best)));
+}
+
+// To the end of the sequence. A key that waits to be turned there is copied so, and waits here.
+void LiveSequence::copy(const LiveSequence& donor, std::span<const CachedToken> lent) {
     std::vector<CellIndex> from;
+    from.reserve(lent.size());
     for (const CachedToken& token : lent) {
         from.push_back(token.cell);
     }
-    cache_.copy_rows(best->cache_, from, cache_.cells().adopt(lent));
-    return {};
+    cache_.copy_rows(donor.cache_, from, cache_.cells().adopt(lent));
 }
 
 LiveSequence::Loan LiveSequence::find_loan(std::span<const TokenId> wanted) const {
@@ -68,21 +71,13 @@ LiveSequence::Loan LiveSequence::find_loan(std::span<const TokenId> wanted) cons
 // the block stood behind something else, and gives it a seam.
 void LiveSequence::take(const Loan& loan, std::span<const TokenId> wanted) {
     const std::vector<CachedToken> lent = loan.donor->cache_.cells().cached_tokens();
-    std::vector<CellIndex> from;
-    std::vector<CellIndex> to;
     for (const KeptRun& block : loan.blocks) {
         const TokenId wanted_before = block.to > 0 ? wanted[static_cast<size_t>(block.to) - 1] : TokenId(0);
         cache_.cells().append(TokenId(wanted_before == TokenId(0) ? 1 : 0));
-        const auto tokens =
-            std::span(lent).subspan(static_cast<size_t>(block.from), static_cast<size_t>(block.length));
-        for (const CachedToken& token : tokens) {
-            from.push_back(token.cell);
-        }
-        const std::vector<CellIndex> cells = cache_.cells().adopt(tokens);
-        to.insert(to.end(), cells.begin(), cells.end());
+        copy(*loan.donor,
+             std::span(lent).subspan(static_cast<size_t>(block.from), static_cast<size_t>(block.length)));
         n_borrowed_ += 1 + block.length;
     }
-    cache_.copy_rows(loan.donor->cache_, from, to);
 }
 
 // Where the sequence only grows, it grows to the end of the last block here, so that append_whole_batches()
