@@ -170,13 +170,16 @@ Result<void> LoadedModel::collect_tensors() {
 Result<void> LoadedModel::widen_tensors() {
     for (auto& [name, tensor] : tensors_) {
         // Rows of the embedding are looked up, for which a repacked matrix does not serve.
-        if (name != "token_embd.weight" && ggml_backend_buffer_is_host(tensor->buffer) &&
-            is_widened(tensor->type, tensor->ne[0], tensor->ne[1], tensor->ne[2])) {
-            PIE_ASSIGN(WidenedMatrix widened, widen(*tensor));
-            output_matrix_ = output_matrix_ == tensor ? widened.tensor : output_matrix_;
-            tensor = widened.tensor;
-            widened_.push_back(std::move(widened));
+        const bool is_looked_up = name == "token_embd.weight";
+        const bool is_output = tensor == output_matrix_;
+        if ((is_looked_up && !is_output) || !ggml_backend_buffer_is_host(tensor->buffer) ||
+            !is_widened(tensor->type, tensor->ne[0], tensor->ne[1], tensor->ne[2])) {
+            continue;
         }
+        PIE_ASSIGN(WidenedMatrix widened, widen(*tensor));
+        output_matrix_ = is_output ? widened.tensor : output_matrix_;
+        tensor = is_looked_up ? tensor : widened.tensor;
+        widened_.push_back(std::move(widened));
     }
     return {};
 }

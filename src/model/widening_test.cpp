@@ -97,4 +97,10 @@ TEST_CASE("a model's matrices are widened while it is loaded, what is looked up 
     CHECK(model->layer_tensor(1, "ffn_up.weight")->type == expected);
     CHECK(model->output_matrix()->type == expected);
     CHECK(model->tensor("token_embd.weight")->type == GGML_TYPE_Q5_0);
+
+    pie::testing::write_tiny_model({.weight_type = GGML_TYPE_Q5_0, .has_tied_output = true},
+                                   folder.path() / "tied.gguf");
+    const auto tied = pie::LoadedModel::load(folder.path() / "tied.gguf").value();
+    CHECK(tied->output_matrix()->type == expected);
+    CHECK(tied->tensor("token_embd.weight")->type == GGML_TYPE_Q5_0);
 }
