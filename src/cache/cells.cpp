@@ -75,7 +75,7 @@ void KvCells::begin(const EditPlan& plan, std::span<const TokenId> wanted) {
     }
 }
 
-std::vector<CellIndex> KvCells::place(std::span<const Position> positions) {
+std::vector<CellIndex> KvCells::place(std::span<const Position> positions, Rounding rounding) {
     PIE_CHECK(editing_, "place() belongs into an edit");
     std::vector<CellIndex> placed;
     placed.reserve(positions.size());
@@ -85,6 +85,7 @@ std::vector<CellIndex> KvCells::place(std::span<const Position> positions) {
         assign(position, cell);
         at(cell).key_position = position;
         at(cell).context = fresh;
+        at(cell).rounding = rounding;
         placed.push_back(cell);
     }
     saved_.last_placed.assign(positions.begin(), positions.end());
@@ -166,7 +167,7 @@ void KvCells::close_up() {
     attention_.resize(kept);
 }
 
-CellIndex KvCells::append(TokenId token) {
+CellIndex KvCells::append(TokenId token, Rounding rounding) {
     PIE_CHECK(!editing_, "an edit ends before tokens are appended");
     const CellIndex cell = take_free_cell();
     const Position position(n_tokens());
@@ -179,6 +180,7 @@ CellIndex KvCells::append(TokenId token) {
     attention_.push_back(0.0F);
     assign(position, cell);
     at(cell).key_position = position;
+    at(cell).rounding = rounding;
     if (is_exact) {
         count_exact(Encoded::now);
     }

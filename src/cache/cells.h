@@ -7,8 +7,8 @@
 // It also knows which part of the sequence is exact, that is, what a full recompute would hold. A cell that
 // was encoded behind an exact prefix remembers a hash of all tokens up to its own; the sequence is exact as
 // far as the hashes agree with its tokens. So an edit that is undone makes what stands behind it exact again,
-// but for the rounding of keys that it moved there and back. Where none was, exact cells are identical to
-// those of a full recompute.
+// but for the rounding of keys that it moved there and back. Exact cells are identical to those of a full
+// recompute where nothing was rounded otherwise.
 //
 // Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
 // batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
@@ -32,9 +32,9 @@ struct PendingRotation {
     std::vector<CellIndex> cells; // ascending
 };
 
-// Whether a cell was encoded behind keys that had been turned, and so have been rounded once more than those
-// of a full recompute.
-enum class EncodedBehind : uint32_t { unturned, turned };
+// Whether what a cell holds was rounded as a full recompute rounds it: not where it was encoded in a batch too
+// small for that, or behind cells that were not, or whose keys had been turned.
+enum class Rounding : uint32_t { as_full, otherwise };
 
 // A token of the sequence, and what is known of its cell: all that a snapshot must hold of it.
 struct CachedToken {
@@ -44,7 +44,7 @@ struct CachedToken {
     float attention = 0;
     uint64_t context = 0;  // the hash of the tokens up to this one; 0 if it is not known to be exact
     int32_t key_turns = 0; // of the stored key since it was encoded
-    EncodedBehind behind = EncodedBehind::unturned;
+    Rounding rounding = Rounding::as_full;
 
     bool operator==(const CachedToken&) const = default;
 };
@@ -68,8 +68,7 @@ class KvCells {
     // Tokens at the start of the sequence whose cells hold what a full recompute would, but for the rounding
     // of rotated keys.
     int32_t n_exact() const { return n_exact_; }
-    // Tokens at the start whose cells hold the same as a full recompute's, as far as the engine encodes alike
-    // in every batch.
+    // Tokens at the start whose cells hold the same as a full recompute's to the bit.
     int32_t n_identical() const { return n_identical_; }
     // Whether a cell that is exact is identical too.
     bool is_identical(Position position) const;
@@ -89,7 +88,7 @@ class KvCells {
     bool can_begin(const EditPlan& plan) const;
 
     // Gives cells to positions that the plan encodes; from here on attention sees them.
-    std::vector<CellIndex> place(std::span<const Position> positions);
+    std::vector<CellIndex> place(std::span<const Position> positions, Rounding rounding = Rounding::as_full);
 
     // The edit is done; cells of dropped tokens are free.
     void commit();
@@ -100,7 +99,7 @@ class KvCells {
     void rollback();
 
     // One more token at the end, outside of an edit; its cell is the one to encode into. Needs a free cell.
-    CellIndex append(TokenId token);
+    CellIndex append(TokenId token, Rounding rounding = Rounding::as_full);
     // Tokens at the end, outside of an edit, with what another cache's cells tell of them: whose rows are to
     // be copied to the cells that this returns. Needs free cells.
     std::vector<CellIndex> adopt(std::span<const CachedToken> cached);
@@ -139,7 +138,7 @@ class KvCells {
         Position position{-1};
         Position key_position{-1};
         int32_t key_turns = 0;
-        EncodedBehind behind = EncodedBehind::unturned;
+        Rounding rounding = Rounding::as_full;
         uint64_t context = 0; // the hash of the tokens up to this one; 0 if it is not known to be exact
     };
     // The sequence as begin() found it.

@@ -46,9 +46,8 @@ void KvCells::trace_exactness() {
 // The token at n_exact_ is exact too.
 void KvCells::count_exact(Encoded encoded) {
     const Position position(n_exact_);
-    if (encoded == Encoded::now) {
-        at(cell_at(position)).behind =
-            n_identical_ == n_exact_ ? EncodedBehind::unturned : EncodedBehind::turned;
+    if (encoded == Encoded::now && n_identical_ < n_exact_) {
+        at(cell_at(position)).rounding = Rounding::otherwise;
     }
     if (n_identical_ == n_exact_ && is_identical(position)) {
         ++n_identical_;
@@ -59,7 +58,7 @@ void KvCells::count_exact(Encoded encoded) {
 bool KvCells::is_identical(Position position) const {
     const Cell& cell = at(cell_at(position));
     return cell.key_turns == 0 && cell.key_position == cell.position &&
-           cell.behind == EncodedBehind::unturned;
+           cell.rounding == Rounding::as_full;
 }
 
 std::vector<PendingRotation> KvCells::pending_rotations() const {
@@ -117,7 +116,7 @@ std::vector<CachedToken> KvCells::cached_tokens() const {
                           .attention = attention_[i],
                           .context = cell.context,
                           .key_turns = cell.key_turns,
-                          .behind = cell.behind});
+                          .rounding = cell.rounding});
     }
     return cached;
 }
@@ -131,7 +130,7 @@ void KvCells::add(const CachedToken& token, CellIndex cell) {
     at(cell).key_position = token.key_position;
     at(cell).context = token.context;
     at(cell).key_turns = token.key_turns;
-    at(cell).behind = token.behind;
+    at(cell).rounding = token.rounding;
 }
 
 std::vector<CellIndex> KvCells::adopt(std::span<const CachedToken> cached) {

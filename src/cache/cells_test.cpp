@@ -22,6 +22,7 @@ struct Key {
     int made_by = garbage;
     int32_t rotation = 0;
     bool turned = false;
+    Rounding rounding = Rounding::as_full; // of its batch
 };
 
 struct Token {
@@ -75,6 +76,7 @@ class Script {
         return std::uniform_int_distribution<int32_t>(min, max)(random_);
     }
     TokenId random_token() { return TokenId(between(0, 9)); }
+    Rounding random_rounding() { return between(0, 5) == 0 ? Rounding::otherwise : Rounding::as_full; }
     Key& key_in(CellIndex cell) { return keys_[static_cast<size_t>(cell.value)]; }
 
     void append();
@@ -82,7 +84,7 @@ class Script {
     void edit();
     void come_back();
     Wanted random_wanted();
-    void encode(CellIndex cell, Position position);
+    void encode(CellIndex cell, Position position, Rounding rounding);
     void encode_batches(const EditPlan& plan, int32_t n_batches_max, std::vector<int>& made_by);
     void rotate();
     int32_t exact_tokens();
@@ -101,8 +103,8 @@ class Script {
     std::map<int, bool> behind_identical_;           // the same
 };
 
-void Script::encode(CellIndex cell, Position position) {
-    key_in(cell) = {.made_by = n_encodings_++, .rotation = position.value};
+void Script::encode(CellIndex cell, Position position, Rounding rounding) {
+    key_in(cell) = {.made_by = n_encodings_++, .rotation = position.value, .rounding = rounding};
 }
 
 // As the engine does before it reads keys.
@@ -132,8 +134,9 @@ void Script::append() {
         return;
     }
     const TokenId token = random_token();
-    const CellIndex cell = cells_.append(token);
-    encode(cell, Position(static_cast<int32_t>(sequence_.size())));
+    const Rounding rounding = random_rounding();
+    const CellIndex cell = cells_.append(token, rounding);
+    encode(cell, Position(static_cast<int32_t>(sequence_.size())), rounding);
     sequence_.push_back({.id = token, .made_by = key_in(cell).made_by});
 }
 
@@ -202,9 +205,10 @@ void Script::encode_batches(const EditPlan& plan, int32_t n_batches_max, std::ve
         const size_t n = std::min(static_cast<size_t>(between(1, 6)), plan.encode.size() - done);
         last.assign(plan.encode.begin() + static_cast<std::ptrdiff_t>(done),
                     plan.encode.begin() + static_cast<std::ptrdiff_t>(done + n));
-        const std::vector<CellIndex> placed = cells_.place(last);
+        const Rounding rounding = random_rounding();
+        const std::vector<CellIndex> placed = cells_.place(last, rounding);
         for (size_t i = 0; i < n; ++i) {
-            encode(placed[i], last[i]);
+            encode(placed[i], last[i], rounding);
             if (n_batches_max == 0) {
                 key_in(placed[i]).made_by = garbage;
             }
@@ -270,8 +274,8 @@ int32_t Script::exact_tokens() {
     return static_cast<int32_t>(sequence_.size());
 }
 
-// By the definition: an exact token is identical if its key was never turned, and everything before it was
-// identical when it was encoded. Returns how many are at the start.
+// By the definition: an exact token is identical if its batch rounded as a full recompute does, its key was never
+// turned, and everything before it was identical when it was encoded. Returns how many are at the start.
 int32_t Script::identical_tokens() {
     const int32_t n_exact = exact_tokens();
     int32_t n_identical = 0;
@@ -281,7 +285,8 @@ int32_t Script::identical_tokens() {
             behind_identical_[made_by] = n_identical == i;
         }
         const Key& key = key_in(cells_.cell_at(Position(i)));
-        const bool is_identical = behind_identical_.at(made_by) && !key.turned && key.rotation == i;
+        const bool is_identical = behind_identical_.at(made_by) && key.rounding == Rounding::as_full &&
+                                  !key.turned && key.rotation == i;
         CHECK(cells_.is_identical(Position(i)) == is_identical);
         n_identical += is_identical && n_identical == i ? 1 : 0;
     }

@@ -169,7 +169,7 @@ Result<void> check_tokens(const std::filesystem::path& path, Cells tokens, const
         const auto cell = static_cast<uint32_t>(token.cell.value);
         if (cell >= n_rows || taken[cell] || token.key_position < Position(0) ||
             !vocabulary.contains(token.token) || !std::isfinite(token.attention) || token.key_turns < 0 ||
-            token.behind > EncodedBehind::turned) {
+            token.rounding > Rounding::otherwise) {
             return fail_damaged(path, "its tokens contradict themselves");
         }
         taken[cell] = true;

@@ -88,8 +88,12 @@ TEST_CASE("samples are built, measured, reported, and not measured twice") {
     REQUIRE(lines.size() == 12);
     for (const auto& line : lines) {
         CHECK(line["model"] == "tiny.gguf");
-        CHECK((line["kl"] == 0.0) == (line["method"] == "full"));
+        const bool is_full = line["method"] == "full";
+        CHECK((line["tokens_encoded"] == line["tokens_after"]) == is_full);
+        CHECK((line["kl"] == 0.0 || !is_full));
     }
+    // Not in each row: what an edit changes in so small a model may be less than rounding.
+    CHECK(std::ranges::any_of(lines, [](const auto& line) { return line["kl"] > 0.0; }));
     CHECK(place.read(results / "report.md") == first.out);
     CHECK(contains(place.read(results / "report.csv"), "tiny.gguf,python,in_file,typing,reuse,2,0,"));
     CHECK(contains(place.read(results / "layers.csv"), "tiny.gguf,insertion,pie,1,"));

@@ -59,6 +59,9 @@ Engine::~Engine() = default;
 Result<std::unique_ptr<Engine>> Engine::create(const LoadedModel& model, const EngineOptions& options) {
     std::unique_ptr<Engine> engine(new Engine(model, options));
     PIE_TRY(engine->start_backends());
+    if (options.attention == KernelPath::host_first) { // ggml's depends on the batch
+        engine->invariant_ = InvariantProducts::create(model);
+    }
     return engine;
 }
 
@@ -107,13 +110,21 @@ Result<void> Engine::start_backends() {
 Result<void> Engine::reserve(const KvCache& cache) {
     const int32_t n_cells = cache.cells().n_cells();
     graph_ = {}; // its memory goes to the largest one
-    const Graph largest =
-        build_graph(model_, cache, {std::min(options_.n_batch, n_cells), n_cells, 1, {}, options_.attention});
-    if (!ggml_backend_sched_reserve(scheduler_.get(), largest.nodes)) {
-        return fail(ErrorCode::too_large,
-                    fmt::format("no memory to compute batches of {} tokens over a context of {}; "
-                                "use a smaller context (-c)",
-                                options_.n_batch, n_cells));
+    const int32_t n_batch = std::min(options_.n_batch, n_cells);
+    for (const int32_t n_tokens : {n_batch, std::max(1, n_batch - 1)}) { // the latter may be filled up
+        const Graph largest = build_graph(model_, cache,
+                                          {.n_tokens = n_tokens,
+                                           .n_kv = n_cells,
+                                           .n_outputs = 1,
+                                           .observed = {},
+                                           .attention = options_.attention,
+                                           .products = invariant_ ? &*invariant_ : nullptr});
+        if (!ggml_backend_sched_reserve(scheduler_.get(), largest.nodes)) {
+            return fail(ErrorCode::too_large,
+                        fmt::format("no memory to compute batches of {} tokens over a context of {}; "
+                                    "use a smaller context (-c)",
+                                    options_.n_batch, n_cells));
+        }
     }
     return {};
 }
@@ -239,9 +250,14 @@ Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batc
     PIE_CHECK(!batch.outputs.empty(), "at least one token's logits are computed");
     const auto start = std::chrono::steady_clock::now();
     PIE_TRY(rotate_keys(cache));
-    const BatchShape shape{
-        n_tokens,       rows_read(cache.cells()), static_cast<int32_t>(batch.outputs.size()),
-        batch.observed, options_.attention,       n_branches(batch)};
+    const bool is_invariant = invariant_ && batch.products == Products::batch_invariant;
+    const BatchShape shape{.n_tokens = n_tokens,
+                           .n_kv = rows_read(cache.cells()),
+                           .n_outputs = static_cast<int32_t>(batch.outputs.size()),
+                           .observed = batch.observed,
+                           .attention = options_.attention,
+                           .n_branches = n_branches(batch),
+                           .products = is_invariant ? &*invariant_ : nullptr};
     PIE_TRY(prepare_graph(cache, shape));
     fill_inputs(cache.cells(), batch);
     PIE_TRY(run(ggml_backend_sched_graph_compute(scheduler_.get(), graph_.nodes)));

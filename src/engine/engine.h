@@ -9,6 +9,7 @@
 #include "cache/kv_cache.h"
 #include "engine/batch_cost.h"
 #include "engine/graph.h"
+#include "engine/invariant_products.h"
 #include "model/model.h"
 
 #include <pie/result.h>
@@ -50,6 +51,7 @@ struct Batch {
     std::span<const int32_t> outputs; // indices of tokens whose logits are wanted; at least one
     LayerSet observed = {};           // layers whose attention attention() tells
     std::optional<Branches> branches = {};
+    Products products = Products::fastest; // batch_invariant: as far as n_invariant() says
 };
 
 class Engine {
@@ -83,6 +85,10 @@ class Engine {
     void set_cancel_flag(const std::atomic<bool>* cancel) { cancel_ = cancel; }
 
     int32_t n_batch() const { return options_.n_batch; }
+    // Batches of so many tokens and more are batch-invariant at next to no cost; smaller ones are computed
+    // like one of this size. 1 where all are by themselves, and where none can be: with experts, on other
+    // devices, and with ggml's attention.
+    int32_t n_invariant() const { return invariant_ ? invariant_->n_min() : 1; }
     int32_t n_threads() const { return options_.n_threads; }
     const LoadedModel& model() const { return model_; }
     // Learnt from the batches so far, rotations included.
@@ -121,6 +127,7 @@ class Engine {
     std::vector<float> logits_;
     std::vector<float> attention_;
     BatchCost batch_cost_;
+    std::optional<InvariantProducts> invariant_;
 };
 
 } // namespace pie

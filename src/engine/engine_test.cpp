@@ -2,7 +2,6 @@
 // weight type and cache type.
 
 #include "engine/engine.h"
-#include "support/product.h"
 #include "support/reference.h"
 #include "support/tiny_model.h"
 
@@ -212,47 +211,44 @@ Encoded encode_in_batches(const LoadedModel& model, int32_t n_batch, const Decod
     return encoded;
 }
 
-// Whether ggml's products of a matrix with a token depend on how many tokens stand beside it, which is up to
-// its kernels for this processor.
-bool products_depend_on_batch(const LoadedModel& model) {
-    ggml_tensor* matrix = model.layer_tensor(0, "ffn_up.weight");
-    const auto multiply = [&](int64_t n_tokens) {
-        std::vector<float> tokens(static_cast<size_t>(matrix->ne[0] * n_tokens));
-        for (size_t i = 0; i < tokens.size(); ++i) {
-            tokens[i] = std::sin(static_cast<float>(i));
-        }
-        std::vector<float> first = testing::product(matrix, tokens);
-        first.resize(static_cast<size_t>(matrix->ne[1]));
-        return first;
-    };
-    const std::vector<float> expected = multiply(100);
-    return multiply(1) != expected || multiply(7) != expected;
-}
-
-// Which is why a healed cache is that of a full recompute to the bit. Experts are left out: how many tokens
-// chose one changes how it is computed.
-TEST_CASE("where products are, tokens are encoded alike in every batch, on any number of threads") {
+// Which is why a healed cache is that of a full recompute to the bit.
+TEST_CASE("batch-invariant, tokens are encoded alike in every batch, on any number of threads") {
     for (TinyModel description : architectures()) {
-        for (const ggml_type type : {GGML_TYPE_Q8_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
+        for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_Q5_0, GGML_TYPE_Q8_0,
+                                     GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
             description.weight_type = type;
             CAPTURE(description.architecture);
             CAPTURE(std::string(ggml_type_name(type)));
-            if (description.n_expert > 0) {
-                continue;
-            }
             const auto model = load_tiny_model(description);
-            if (products_depend_on_batch(*model)) {
-                MESSAGE("left out: on this processor ggml's products of this type depend on the batch");
+            if (!InvariantProducts::create(*model)) {
+                CHECK((description.n_expert > 0 || type == GGML_TYPE_F32 || type == GGML_TYPE_F16));
                 continue;
             }
-            const DecodeOptions one_thread{.attention = KernelPath::host_first};
-            const DecodeOptions two_threads{.n_threads = 2, .attention = KernelPath::host_first};
+            const DecodeOptions one_thread{.attention = KernelPath::host_first,
+                                           .products = Products::batch_invariant};
+            DecodeOptions two_threads = one_thread;
+            two_threads.n_threads = 2;
             const Encoded expected = encode_in_batches(*model, 100, one_thread);
             for (const int32_t n_batch : {64, 33, 7, 2, 1}) {
                 CAPTURE(n_batch);
                 CHECK(encode_in_batches(*model, n_batch, one_thread) == expected);
                 CHECK(encode_in_batches(*model, n_batch, two_threads) == expected);
             }
+        }
+    }
+}
+
+TEST_CASE("with experts, and with ggml's attention, no batch is held to be too small to be invariant") {
+    for (const TinyModel& description : architectures()) {
+        CAPTURE(description.architecture);
+        const auto model = load_tiny_model(description);
+        const auto by_graph = Engine::create(*model, {.attention = KernelPath::graph});
+        REQUIRE(by_graph.has_value());
+        CHECK((*by_graph)->n_invariant() == 1);
+        if (description.n_expert > 0) {
+            const auto on_host = Engine::create(*model, {});
+            REQUIRE(on_host.has_value());
+            CHECK((*on_host)->n_invariant() == 1);
         }
     }
 }

@@ -19,6 +19,7 @@ class GraphBuilder {
     ggml_tensor* input(ggml_type type, int64_t ne0, int64_t ne1 = 1);
     ggml_tensor* weight(int32_t layer, const char* name) const { return model_.layer_tensor(layer, name); }
     ggml_tensor* norm(ggml_tensor* x, ggml_tensor* scale, ggml_tensor* bias);
+    ggml_tensor* multiply(ggml_tensor* matrix, ggml_tensor* x);
     ggml_tensor* linear(ggml_tensor* x, int32_t layer, const std::string& name);
     ggml_tensor* rope(ggml_tensor* x);
     ggml_tensor* heads(ggml_tensor* x, int32_t layer, int32_t n_head, const char* head_norm);
@@ -59,8 +60,20 @@ ggml_tensor* GraphBuilder::norm(ggml_tensor* x, ggml_tensor* scale, ggml_tensor*
     return bias != nullptr ? ggml_add(context_, x, bias) : x;
 }
 
+// [n, n_tokens] -> [m, n_tokens], computed with tokens of zeros behind them where that makes it batch-invariant.
+ggml_tensor* GraphBuilder::multiply(ggml_tensor* matrix, ggml_tensor* x) {
+    const int64_t n_tokens = x->ne[1];
+    const int64_t n_padded = shape_.products == nullptr ? n_tokens : shape_.products->padded(*matrix, n_tokens);
+    if (n_padded == n_tokens) {
+        return ggml_mul_mat(context_, matrix, x);
+    }
+    x = ggml_pad(context_, x, 0, static_cast<int>(n_padded - n_tokens), 0, 0);
+    x = ggml_mul_mat(context_, matrix, x);
+    return ggml_view_2d(context_, x, x->ne[0], n_tokens, x->nb[1], 0);
+}
+
 ggml_tensor* GraphBuilder::linear(ggml_tensor* x, int32_t layer, const std::string& name) {
-    x = ggml_mul_mat(context_, weight(layer, (name + ".weight").c_str()), x);
+    x = multiply(weight(layer, (name + ".weight").c_str()), x);
     ggml_tensor* bias = weight(layer, (name + ".bias").c_str());
     return bias != nullptr ? ggml_add(context_, x, bias) : x;
 }
@@ -257,8 +270,9 @@ Graph GraphBuilder::build() {
 } // namespace
 
 size_t graph_nodes_max(const LoadedModel& model) {
-    // 64 tensors a layer cover every architecture and its observation; an expert adds a view and a sum.
-    const auto per_layer = static_cast<size_t>(64 + 2 * model.hparams().n_expert_used);
+    // 80 tensors a layer cover every architecture, its observation and its padded products; an expert adds a
+    // view and a sum.
+    const auto per_layer = static_cast<size_t>(80 + 2 * model.hparams().n_expert_used);
     return static_cast<size_t>(model.hparams().n_layer) * per_layer + 64;
 }
 

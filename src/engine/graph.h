@@ -8,6 +8,7 @@
 
 #include "cache/kv_cache.h"
 #include "engine/attention.h"
+#include "engine/invariant_products.h"
 #include "model/model.h"
 
 #include <ggml-cpp.h>
@@ -31,6 +32,10 @@ struct LayerSet {
 // through ggml's operators, as other devices need it, which is how machines without such a device test it.
 enum class KernelPath { host_first, graph };
 
+// Of weights with a batch: through the kernels that are fastest for so many tokens, or through those that give
+// each token the same in every batch.
+enum class Products { fastest, batch_invariant };
+
 // Graphs of equal shape are interchangeable; only their inputs' contents differ.
 struct BatchShape {
     int32_t n_tokens = 0;
@@ -39,6 +44,7 @@ struct BatchShape {
     LayerSet observed;                        // layers whose attention is added up
     KernelPath attention = KernelPath::graph; // host_first: of layers whose cache is on the host
     int32_t n_branches = 1;
+    const InvariantProducts* products = nullptr; // null: the fastest
 
     bool operator==(const BatchShape&) const = default;
 };

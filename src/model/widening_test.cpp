@@ -1,7 +1,7 @@
 #include "model/model.h"
+#include "model/product.h"
 #include "model/repacking.h"
 #include "model/widening.h"
-#include "support/product.h"
 #include "support/tiny_model.h"
 
 #include <doctest/doctest.h>
@@ -81,8 +81,8 @@ TEST_CASE("a widened matrix multiplies as what it was made of") {
 
     const pie::WidenedMatrix widened = pie::widen(*matrix).value();
     CHECK(widened.tensor->type == GGML_TYPE_Q8_0);
-    const std::vector<float> expected = pie::testing::product(matrix, ones_and_twos());
-    const std::vector<float> product = pie::testing::product(widened.tensor, ones_and_twos());
+    const std::vector<float> expected = pie::product(matrix, ones_and_twos());
+    const std::vector<float> product = pie::product(widened.tensor, ones_and_twos());
     REQUIRE(product.size() == expected.size());
     for (size_t i = 0; i < product.size(); ++i) {
         CHECK(product[i] == doctest::Approx(expected[i]).epsilon(1e-4));

@@ -37,6 +37,21 @@ std::vector<Position> worn_positions(const KvCells& cells, const EditPlan& plan)
     return worn;
 }
 
+// Exact tokens that are not identical to a full recompute's.
+std::vector<Position> rounded_positions(const KvCells& cells) {
+    std::vector<Position> positions;
+    for (int32_t i = cells.n_identical(); i < cells.n_exact(); ++i) {
+        if (!cells.is_identical(Position(i))) {
+            positions.emplace_back(i);
+        }
+    }
+    return positions;
+}
+
+Rounding rounding_of(Products products) {
+    return products == Products::batch_invariant ? Rounding::as_full : Rounding::otherwise;
+}
+
 constexpr int32_t seam_min = 2; // what a seam is shortened to at the most
 
 // Layers agree enough on what matters for a few of them to tell (docs/fidelity.md).
@@ -178,7 +193,7 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
     if (method == ReuseMethod::cfe) {
         cells.leave_keys();
     }
-    if (auto encoded = encode(wanted, plan.encode, progress, n_outputs); !encoded) {
+    if (auto encoded = encode(wanted, plan.encode, method, progress, n_outputs); !encoded) {
         cells.rollback();
         drop_borrowed();
         return encoded;
@@ -192,16 +207,25 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
     return {};
 }
 
+// What is not reused is encoded as every full recompute encodes it; of the rest, batches for which that would
+// cost time are left to healing.
+Products LiveSequence::products_for(size_t n_tokens, ReuseMethod method) const {
+    return method == ReuseMethod::full || std::cmp_greater_equal(n_tokens, engine_.n_invariant())
+               ? Products::batch_invariant
+               : Products::fastest;
+}
+
 // Leaves the logits of the last `n_outputs` tokens, one row behind the other.
 Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<const Position> positions,
-                                  const UpdateProgress& progress, int32_t n_outputs) {
+                                  ReuseMethod method, const UpdateProgress& progress, int32_t n_outputs) {
     const auto n_batch = static_cast<size_t>(engine_.n_batch());
     const auto outputs_begin = Position(static_cast<int32_t>(wanted.size()) - n_outputs);
     std::vector<float> rows; // a cancelled update leaves the old ones
     for (size_t done = 0; done < positions.size(); done += n_batch) {
         const auto chunk = positions.subspan(done, std::min(n_batch, positions.size() - done));
         const std::vector<TokenId> tokens = tokens_at(wanted, chunk);
-        const std::vector<CellIndex> cells = cache_.cells().place(chunk);
+        const Products products = products_for(chunk.size(), method);
+        const std::vector<CellIndex> cells = cache_.cells().place(chunk, rounding_of(products));
         const auto n_before =
             std::ranges::count_if(chunk, [&](Position position) { return position < outputs_begin; });
         // A batch always computes a row.
@@ -209,9 +233,11 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
         for (auto i = std::min<std::ptrdiff_t>(n_before, std::ssize(chunk) - 1); i < std::ssize(chunk); ++i) {
             outputs.push_back(static_cast<int32_t>(i));
         }
-        PIE_ASSIGN(const std::span<const float> logits,
-                   engine_.compute(
-                       cache_, {.tokens = tokens, .positions = chunk, .cells = cells, .outputs = outputs}));
+        PIE_ASSIGN(const std::span<const float> logits, engine_.compute(cache_, {.tokens = tokens,
+                                                                                 .positions = chunk,
+                                                                                 .cells = cells,
+                                                                                 .outputs = outputs,
+                                                                                 .products = products}));
         if (n_before < std::ssize(chunk)) {
             rows.insert(rows.end(), logits.begin(), logits.end());
         }
@@ -229,13 +255,18 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
 void LiveSequence::keep_ahead() {
     const int32_t n = n_tokens() - 1;
     const auto middle = logits_.begin() + std::ssize(logits_) / 2;
-    ahead_ = Ahead{tokens().back(), cache_.cells().cell_at(Position(n)), {middle, logits_.end()}};
+    const KvCells& cells = cache_.cells();
+    const bool is_identical = cells.is_identical(Position(n));
+    ahead_ = Ahead{.token = tokens().back(),
+                   .cell = cells.cell_at(Position(n)),
+                   .rounding = is_identical ? Rounding::as_full : Rounding::otherwise,
+                   .logits = {middle, logits_.end()}};
     logits_.erase(middle, logits_.end());
     cache_.cells().truncate(n);
 }
 
 std::span<const float> LiveSequence::take_ahead() {
-    const CellIndex cell = cache_.cells().append(ahead_->token);
+    const CellIndex cell = cache_.cells().append(ahead_->token, ahead_->rounding);
     cache_.copy_rows(cache_, std::span(&ahead_->cell, 1), std::span(&cell, 1));
     logits_ = std::move(ahead_->logits);
     ahead_.reset();
@@ -291,10 +322,12 @@ Result<std::span<const float>> LiveSequence::append(Batch batch, Observe observe
     if (before + n > n_tokens_max()) {
         return fail(ErrorCode::too_large, fmt::format("the context of {} tokens is full", n_tokens_max()));
     }
+    batch.products = products_for(batch.tokens.size(), ReuseMethod::pie);
     std::vector<CellIndex> cells;
     std::vector<int32_t> outputs;
     for (int32_t i = 0; i < n; ++i) {
-        cells.push_back(cache_.cells().append(batch.tokens[static_cast<size_t>(i)]));
+        cells.push_back(
+            cache_.cells().append(batch.tokens[static_cast<size_t>(i)], rounding_of(batch.products)));
         outputs.push_back(i);
     }
     batch.cells = cells;
@@ -328,7 +361,7 @@ void LiveSequence::fade_attention() {
     }
 }
 
-Result<int32_t> LiveSequence::encode_again(std::span<const Position> positions) {
+Result<int32_t> LiveSequence::encode_again(std::span<const Position> positions, ReuseMethod method) {
     if (positions.empty()) {
         return 0;
     }
@@ -337,22 +370,23 @@ Result<int32_t> LiveSequence::encode_again(std::span<const Position> positions) 
     plan.keep = {{.from = 0, .to = 0, .length = n_tokens()}};
     plan.tokens_kept = n_tokens();
     pie::encode_again(plan, positions);
-    PIE_TRY(run(plan, wanted, ReuseMethod::pie, {}));
+    PIE_TRY(run(plan, wanted, method, {}));
     return static_cast<int32_t>(positions.size());
 }
 
 Result<int32_t> LiveSequence::heal(int32_t n_tokens_max) {
     const KvCells& cells = cache_.cells();
-    const bool is_exact = n_exact() == n_tokens();
-    const int32_t n_max = std::min(n_tokens_max, cells.n_free());
-    std::vector<Position> positions;
-    for (int32_t i = is_exact ? cells.n_identical() : n_exact();
-         i < n_tokens() && std::ssize(positions) < n_max; ++i) {
-        if (!is_exact || !cells.is_identical(Position(i))) {
-            positions.emplace_back(i);
-        }
+    const auto n_max = static_cast<size_t>(std::min(n_tokens_max, cells.n_free()));
+    std::vector<Position> positions = rounded_positions(cells);
+    // What is stale goes first, together with a few that are not: else it would have to be healed again once
+    // they are.
+    if (n_exact() < n_tokens() && positions.size() > n_max / 2) {
+        positions.clear();
     }
-    return encode_again(positions);
+    for (int32_t i = n_exact(); i < n_tokens() && positions.size() < n_max; ++i) {
+        positions.emplace_back(i);
+    }
+    return encode_again(std::span(positions).first(std::min(positions.size(), n_max)), ReuseMethod::full);
 }
 
 Result<int32_t> LiveSequence::repair(int32_t n_tokens_max) {
@@ -363,7 +397,8 @@ Result<int32_t> LiveSequence::repair(int32_t n_tokens_max) {
                                              .plan = plan,
                                              .attention = cache_.cells().attention(),
                                              .stale_from = Position(n_exact()),
-                                             .budget = std::min(n_tokens_max, cache_.cells().n_free())}));
+                                             .budget = std::min(n_tokens_max, cache_.cells().n_free())}),
+                        ReuseMethod::pie);
 }
 
 void LiveSequence::clear() {

@@ -89,9 +89,9 @@ class LiveSequence {
     void clear();
 
     // Encodes the first at most `n_tokens` of the tokens that are not exact again, or where all are, of those
-    // that keys turned there and back keep from being identical to a full recompute's; and swaps them in when
-    // all are there. Called until it returns 0 it leaves what a full recompute would. Returns how many it
-    // encoded. Errors: cancelled, internal; nothing has changed then.
+    // that were rounded otherwise than a full recompute's; and swaps them in when all are there. Called until
+    // it returns 0 it leaves what a full recompute would, to the bit where the engine is batch-invariant.
+    // Returns how many it encoded. Errors: cancelled, internal; nothing has changed then.
     Result<int32_t> heal(int32_t n_tokens);
 
     // Encodes again, of the tokens that are not exact, the `n_tokens` that the last completions looked at
@@ -130,6 +130,7 @@ class LiveSequence {
     struct Ahead {
         TokenId token;
         CellIndex cell;
+        Rounding rounding;
         std::vector<float> logits;
     };
 
@@ -151,10 +152,11 @@ class LiveSequence {
     Result<void> run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
                      const UpdateProgress& progress, int32_t n_outputs = 1);
     Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
-                        const UpdateProgress& progress, int32_t n_outputs);
+                        ReuseMethod method, const UpdateProgress& progress, int32_t n_outputs);
+    Products products_for(size_t n_tokens, ReuseMethod method) const;
     void keep_ahead();
     std::span<const float> take_ahead();
-    Result<int32_t> encode_again(std::span<const Position> positions);
+    Result<int32_t> encode_again(std::span<const Position> positions, ReuseMethod method);
     // The batch gets cells, and logits of each token.
     Result<std::span<const float>> append(Batch batch, Observe observe);
     void record_attention();

@@ -112,8 +112,7 @@ void run_script(const LoadedModel& model, ggml_type type, KernelPath path, uint3
     Setup fresh_setup(model, type, path);
     LiveSequence fresh(*fresh_setup.engine, *fresh_setup.cache);
     const auto tokens = setup.cache->cells().tokens();
-    REQUIRE(
-        fresh.update(std::vector(tokens.begin(), tokens.end()), {.method = ReuseMethod::full}).has_value());
+    REQUIRE(fresh.update(std::vector(tokens.begin(), tokens.end()), {}).has_value());
     const Rows rows = read_rows(*setup.cache);
     const Rows fresh_rows = read_rows(*fresh_setup.cache);
     double error_max = 0;

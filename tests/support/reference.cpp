@@ -73,7 +73,7 @@ std::vector<float> Reference::decode(std::span<const TokenId> tokens, std::span<
     return logits;
 }
 
-Appender::Appender(const LoadedModel& model, const DecodeOptions& options) {
+Appender::Appender(const LoadedModel& model, const DecodeOptions& options) : products_(options.products) {
     auto cache = KvCache::create(
         model, {.n_cells = options.n_cells, .type_k = options.type_k, .type_v = options.type_v});
     PIE_CHECK(cache.has_value(), cache.error().message.c_str());
@@ -91,8 +91,11 @@ std::vector<float> Appender::decode(std::span<const TokenId> tokens, std::span<c
         positions.emplace_back(cache_->cells().n_tokens());
         cells.push_back(cache_->cells().append(token));
     }
-    const auto logits = engine_->compute(
-        *cache_, {.tokens = tokens, .positions = positions, .cells = cells, .outputs = outputs});
+    const auto logits = engine_->compute(*cache_, {.tokens = tokens,
+                                                   .positions = positions,
+                                                   .cells = cells,
+                                                   .outputs = outputs,
+                                                   .products = products_});
     PIE_CHECK(logits.has_value(), logits.error().message.c_str());
     return {logits->begin(), logits->end()};
 }

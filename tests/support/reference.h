@@ -35,6 +35,7 @@ struct DecodeOptions {
     ggml_type type_v = GGML_TYPE_F16;
     KernelPath attention =
         KernelPath::graph; // ours: libllama's operators, so that logits are equal to the bit
+    Products products = Products::fastest; // ours: the same
 };
 
 // A context of libllama: flash attention, nothing offloaded, the cache stored as it is.
@@ -71,6 +72,7 @@ class Appender {
   private:
     std::unique_ptr<KvCache> cache_;
     std::unique_ptr<Engine> engine_;
+    Products products_;
 };
 
 // Empty where the two are equal to the bit; else where they differ first, how often and how far.

@@ -1,11 +1,12 @@
-#include "support/product.h"
+#include "model/product.h"
 
 #include "base/check.h"
 
 #include <ggml-backend.h>
 #include <ggml-cpp.h>
+#include <ggml-cpu.h>
 
-namespace pie::testing {
+namespace pie {
 
 std::vector<float> product(ggml_tensor* matrix, std::span<const float> tokens) {
     const ggml_context_ptr context(ggml_init({1 << 20, nullptr, true}));
@@ -13,6 +14,7 @@ std::vector<float> product(ggml_tensor* matrix, std::span<const float> tokens) {
                                         static_cast<int64_t>(tokens.size()) / matrix->ne[0]);
     ggml_tensor* result = ggml_mul_mat(context.get(), matrix, x);
     const ggml_backend_ptr cpu(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
+    ggml_backend_cpu_set_n_threads(cpu.get(), 1);
     const ggml_backend_buffer_ptr buffer(ggml_backend_alloc_ctx_tensors(context.get(), cpu.get()));
     ggml_backend_tensor_set(x, tokens.data(), 0, ggml_nbytes(x));
     ggml_cgraph* graph = ggml_new_graph(context.get());
@@ -23,4 +25,4 @@ std::vector<float> product(ggml_tensor* matrix, std::span<const float> tokens) {
     return values;
 }
 
-} // namespace pie::testing
+} // namespace pie
