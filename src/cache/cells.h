@@ -32,8 +32,8 @@ struct PendingRotation {
     std::vector<CellIndex> cells; // ascending
 };
 
-// Whether what a cell holds was rounded as a full recompute rounds it: not where it was encoded in a batch too
-// small for that, or behind cells that were not, or whose keys had been turned.
+// Whether what a cell holds was rounded as a full recompute rounds it: not where it was encoded in a batch
+// too small for that, or behind cells that were not, or whose keys had been turned.
 enum class Rounding : uint32_t { as_full, otherwise };
 
 // A token of the sequence, and what is known of its cell: all that a snapshot must hold of it.
@@ -68,7 +68,8 @@ class KvCells {
     // Tokens at the start of the sequence whose cells hold what a full recompute would, but for the rounding
     // of rotated keys.
     int32_t n_exact() const { return n_exact_; }
-    // Tokens at the start whose cells hold the same as a full recompute's to the bit.
+    // Tokens at the start whose cells hold the same as a full recompute's to the bit, as far as the engine is
+    // batch-invariant.
     int32_t n_identical() const { return n_identical_; }
     // Whether a cell that is exact is identical too.
     bool is_identical(Position position) const;

@@ -57,8 +57,7 @@ void KvCells::count_exact(Encoded encoded) {
 
 bool KvCells::is_identical(Position position) const {
     const Cell& cell = at(cell_at(position));
-    return cell.key_turns == 0 && cell.key_position == cell.position &&
-           cell.rounding == Rounding::as_full;
+    return cell.key_turns == 0 && cell.key_position == cell.position && cell.rounding == Rounding::as_full;
 }
 
 std::vector<PendingRotation> KvCells::pending_rotations() const {

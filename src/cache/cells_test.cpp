@@ -274,8 +274,9 @@ int32_t Script::exact_tokens() {
     return static_cast<int32_t>(sequence_.size());
 }
 
-// By the definition: an exact token is identical if its batch rounded as a full recompute does, its key was never
-// turned, and everything before it was identical when it was encoded. Returns how many are at the start.
+// By the definition: an exact token is identical if its batch rounded as a full recompute does, its key was
+// never turned, and everything before it was identical when it was encoded. Returns how many are at the
+// start.
 int32_t Script::identical_tokens() {
     const int32_t n_exact = exact_tokens();
     int32_t n_identical = 0;

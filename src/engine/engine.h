@@ -43,6 +43,10 @@ struct Branches {
     std::span<const int32_t> of_tokens; // one a token of the batch
 };
 
+// Of weights with a batch: through the kernels that are fastest for so many tokens, or through those that
+// give each token the same in every batch.
+enum class Products { fastest, batch_invariant };
+
 // Tokens to encode. All spans but `outputs` have one entry a token, positions ascending but for branches.
 struct Batch {
     std::span<const TokenId> tokens;

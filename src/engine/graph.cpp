@@ -60,10 +60,12 @@ ggml_tensor* GraphBuilder::norm(ggml_tensor* x, ggml_tensor* scale, ggml_tensor*
     return bias != nullptr ? ggml_add(context_, x, bias) : x;
 }
 
-// [n, n_tokens] -> [m, n_tokens], computed with tokens of zeros behind them where that makes it batch-invariant.
+// [n, n_tokens] -> [m, n_tokens], computed with tokens of zeros behind them where that makes it
+// batch-invariant.
 ggml_tensor* GraphBuilder::multiply(ggml_tensor* matrix, ggml_tensor* x) {
     const int64_t n_tokens = x->ne[1];
-    const int64_t n_padded = shape_.products == nullptr ? n_tokens : shape_.products->padded(*matrix, n_tokens);
+    const int64_t n_padded =
+        shape_.products == nullptr ? n_tokens : shape_.products->padded(*matrix, n_tokens);
     if (n_padded == n_tokens) {
         return ggml_mul_mat(context_, matrix, x);
     }

@@ -32,10 +32,6 @@ struct LayerSet {
 // through ggml's operators, as other devices need it, which is how machines without such a device test it.
 enum class KernelPath { host_first, graph };
 
-// Of weights with a batch: through the kernels that are fastest for so many tokens, or through those that give
-// each token the same in every batch.
-enum class Products { fastest, batch_invariant };
-
 // Graphs of equal shape are interchangeable; only their inputs' contents differ.
 struct BatchShape {
     int32_t n_tokens = 0;

@@ -5,7 +5,7 @@
 namespace pie {
 namespace {
 
-constexpr auto matrix_names = {"attn_q.weight",   "attn_k.weight",   "attn_v.weight",  "attn_output.weight",
+constexpr auto matrix_names = {"attn_q.weight",   "attn_k.weight", "attn_v.weight",  "attn_output.weight",
                                "ffn_gate.weight", "ffn_up.weight", "ffn_down.weight"};
 
 } // namespace

@@ -16,10 +16,10 @@
 namespace pie {
 namespace {
 
-constexpr int32_t n_reference = 64;         // tokens of a batch that is large for every kernel
-constexpr int32_t n_tried = 31;             // the largest batch that is compared with it
-constexpr int64_t n_columns_max = 1024;     // whole blocks of every type
-constexpr int64_t n_rows_max = 64;          // whole tiles of every kernel
+constexpr int32_t n_reference = 64;     // tokens of a batch that is large for every kernel
+constexpr int32_t n_tried = 31;         // the largest batch that is compared with it
+constexpr int64_t n_columns_max = 1024; // whole blocks of every type
+constexpr int64_t n_rows_max = 64;      // whole tiles of every kernel
 constexpr std::array multiples = {1, 2, 4, 8, 16};
 
 std::vector<float> wave(int64_t n, float frequency) {
@@ -51,11 +51,6 @@ struct SmallMatrix {
     ggml_backend_buffer_ptr buffer;
 };
 
-// [n_tokens][rows of the matrix]
-std::vector<float> product_of(const SmallMatrix& matrix, int32_t n_tokens) {
-    return product(matrix.tensor, wave(matrix.tensor->ne[0] * n_tokens, 1.0F));
-}
-
 } // namespace
 
 int64_t BatchInvariance::padded(int64_t n) const {
@@ -64,12 +59,14 @@ int64_t BatchInvariance::padded(int64_t n) const {
 
 std::optional<BatchInvariance> find_batch_invariance(const ggml_tensor& matrix) {
     const SmallMatrix small(matrix);
-    const std::vector<float> expected = product_of(small, n_reference);
+    const int64_t n_columns = small.tensor->ne[0];
+    const std::vector<float> tokens = wave(n_columns * n_reference, 1.0F);
+    const std::vector<float> expected = product(small.tensor, tokens);
     std::array<bool, n_tried + 1> is_equal{};
     for (int32_t n = 1; n <= n_tried; ++n) {
-        is_equal[static_cast<size_t>(n)] = std::ranges::equal(
-            product_of(small, n),
-            std::span(expected).first(static_cast<size_t>(n * small.tensor->ne[1])));
+        const std::vector<float> found =
+            product(small.tensor, std::span(tokens).first(static_cast<size_t>(n * n_columns)));
+        is_equal[static_cast<size_t>(n)] = std::ranges::equal(found, std::span(expected).first(found.size()));
     }
     for (const int32_t multiple : multiples) {
         int32_t n_min = n_tried + 1;

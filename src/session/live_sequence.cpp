@@ -207,12 +207,10 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
     return {};
 }
 
-// What is not reused is encoded as every full recompute encodes it; of the rest, batches for which that would
-// cost time are left to healing.
-Products LiveSequence::products_for(size_t n_tokens, ReuseMethod method) const {
-    return method == ReuseMethod::full || std::cmp_greater_equal(n_tokens, engine_.n_invariant())
-               ? Products::batch_invariant
-               : Products::fastest;
+// Of a batch that may be rounded otherwise than a full recompute's, until it is healed, where that saves
+// time.
+Products LiveSequence::products_for(size_t n_tokens) const {
+    return std::cmp_less(n_tokens, engine_.n_invariant()) ? Products::fastest : Products::batch_invariant;
 }
 
 // Leaves the logits of the last `n_outputs` tokens, one row behind the other.
@@ -224,7 +222,8 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
     for (size_t done = 0; done < positions.size(); done += n_batch) {
         const auto chunk = positions.subspan(done, std::min(n_batch, positions.size() - done));
         const std::vector<TokenId> tokens = tokens_at(wanted, chunk);
-        const Products products = products_for(chunk.size(), method);
+        const Products products =
+            method == ReuseMethod::full ? Products::batch_invariant : products_for(chunk.size());
         const std::vector<CellIndex> cells = cache_.cells().place(chunk, rounding_of(products));
         const auto n_before =
             std::ranges::count_if(chunk, [&](Position position) { return position < outputs_begin; });
@@ -322,7 +321,7 @@ Result<std::span<const float>> LiveSequence::append(Batch batch, Observe observe
     if (before + n > n_tokens_max()) {
         return fail(ErrorCode::too_large, fmt::format("the context of {} tokens is full", n_tokens_max()));
     }
-    batch.products = products_for(batch.tokens.size(), ReuseMethod::pie);
+    batch.products = products_for(batch.tokens.size());
     std::vector<CellIndex> cells;
     std::vector<int32_t> outputs;
     for (int32_t i = 0; i < n; ++i) {

@@ -88,10 +88,11 @@ class LiveSequence {
     // Forgets everything.
     void clear();
 
-    // Encodes the first at most `n_tokens` of the tokens that are not exact again, or where all are, of those
-    // that were rounded otherwise than a full recompute's; and swaps them in when all are there. Called until
-    // it returns 0 it leaves what a full recompute would, to the bit where the engine is batch-invariant.
-    // Returns how many it encoded. Errors: cancelled, internal; nothing has changed then.
+    // Encodes the first at most `n_tokens` of the tokens that are not exact again, with those before them
+    // that were rounded otherwise than a full recompute's if these are few, or where all are exact, of the
+    // latter; and swaps them in when all are there. Called until it returns 0 it leaves what a full recompute
+    // would, to the bit where the engine is batch-invariant. Returns how many it encoded. Errors: cancelled,
+    // internal; nothing has changed then.
     Result<int32_t> heal(int32_t n_tokens);
 
     // Encodes again, of the tokens that are not exact, the `n_tokens` that the last completions looked at
@@ -153,7 +154,7 @@ class LiveSequence {
                      const UpdateProgress& progress, int32_t n_outputs = 1);
     Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
                         ReuseMethod method, const UpdateProgress& progress, int32_t n_outputs);
-    Products products_for(size_t n_tokens, ReuseMethod method) const;
+    Products products_for(size_t n_tokens) const;
     void keep_ahead();
     std::span<const float> take_ahead();
     Result<int32_t> encode_again(std::span<const Position> positions, ReuseMethod method);

@@ -34,7 +34,7 @@ struct DecodeOptions {
     ggml_type type_k = GGML_TYPE_F16;
     ggml_type type_v = GGML_TYPE_F16;
     KernelPath attention =
-        KernelPath::graph; // ours: libllama's operators, so that logits are equal to the bit
+        KernelPath::graph;                 // ours: libllama's operators, so that logits are equal to the bit
     Products products = Products::fastest; // ours: the same
 };
 
