@@ -1,5 +1,8 @@
 #include "engine/graph.h"
 
+#include "engine/packed_product.h"
+#include "model/packed_matrix.h"
+
 #include <cmath>
 #include <string>
 
@@ -19,6 +22,7 @@ class GraphBuilder {
     ggml_tensor* input(ggml_type type, int64_t ne0, int64_t ne1 = 1);
     ggml_tensor* weight(int32_t layer, const char* name) const { return model_.layer_tensor(layer, name); }
     ggml_tensor* norm(ggml_tensor* x, ggml_tensor* scale, ggml_tensor* bias);
+    ggml_tensor* product(ggml_tensor* matrix, ggml_tensor* x);
     ggml_tensor* multiply(ggml_tensor* matrix, ggml_tensor* x);
     ggml_tensor* linear(ggml_tensor* x, int32_t layer, const std::string& name);
     ggml_tensor* rope(ggml_tensor* x);
@@ -45,6 +49,9 @@ class GraphBuilder {
     BatchShape shape_;
     Graph graph_;
     ggml_context* context_ = nullptr;
+    // The tokens last multiplied with a packed matrix: queries, keys and values are of the same.
+    ggml_tensor* tokens_ = nullptr;
+    ggml_tensor* rounded_ = nullptr;
 };
 
 ggml_tensor* GraphBuilder::input(ggml_type type, int64_t ne0, int64_t ne1) {
@@ -60,14 +67,26 @@ ggml_tensor* GraphBuilder::norm(ggml_tensor* x, ggml_tensor* scale, ggml_tensor*
     return bias != nullptr ? ggml_add(context_, x, bias) : x;
 }
 
-// [n, n_tokens] -> [m, n_tokens], computed with tokens of zeros behind them where that makes it
-// batch-invariant.
+// [n, n_tokens] -> [m, n_tokens]
+ggml_tensor* GraphBuilder::product(ggml_tensor* matrix, ggml_tensor* x) {
+    if (!is_packed(*matrix)) {
+        return ggml_mul_mat(context_, matrix, x);
+    }
+    if (x != tokens_) {
+        tokens_ = x;
+        rounded_ = build_rounded_tokens(context_, x);
+    }
+    return build_packed_product(context_, matrix, rounded_);
+}
+
+// The same, computed with tokens of zeros behind them where that makes it batch-invariant.
 ggml_tensor* GraphBuilder::multiply(ggml_tensor* matrix, ggml_tensor* x) {
     const int64_t n_tokens = x->ne[1];
-    const int64_t n_padded =
-        shape_.products == nullptr ? n_tokens : shape_.products->padded(*matrix, n_tokens);
+    const int64_t n_padded = shape_.products == nullptr || is_packed(*matrix)
+                                 ? n_tokens
+                                 : shape_.products->padded(*matrix, n_tokens);
     if (n_padded == n_tokens) {
-        return ggml_mul_mat(context_, matrix, x);
+        return product(matrix, x);
     }
     x = ggml_pad(context_, x, 0, static_cast<int>(n_padded - n_tokens), 0, 0);
     x = ggml_mul_mat(context_, matrix, x);
@@ -256,7 +275,7 @@ Graph GraphBuilder::build() {
         x = ggml_add(context_, scaled(feed_forward(normed, layer), hp_.residual_scale), middle);
     }
     x = norm(x, model_.tensor("output_norm.weight"), model_.tensor("output_norm.bias"));
-    x = ggml_mul_mat(context_, model_.output_matrix(), x);
+    x = product(model_.output_matrix(), x);
     if (ggml_tensor* bias = model_.tensor("output.bias"); bias != nullptr) {
         x = ggml_add(context_, x, bias);
     }

@@ -1,5 +1,7 @@
 #include "engine/invariant_products.h"
 
+#include "model/packed_matrix.h"
+
 #include <algorithm>
 
 namespace pie {
@@ -23,8 +25,8 @@ std::optional<InvariantProducts> InvariantProducts::create(const LoadedModel& mo
         }
         for (const char* name : matrix_names) {
             const ggml_tensor* matrix = model.layer_tensor(layer, name);
-            if (matrix == nullptr || products.kinds_.contains(kind_of(*matrix))) {
-                continue;
+            if (matrix == nullptr || is_packed(*matrix) || products.kinds_.contains(kind_of(*matrix))) {
+                continue; // packed ones are batch-invariant
             }
             const auto found = find_batch_invariance(*matrix);
             if (!found) {

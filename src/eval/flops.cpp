@@ -1,5 +1,7 @@
 #include "eval/flops.h"
 
+#include "model/packed_matrix.h"
+
 #include <ggml.h>
 
 namespace pie {
@@ -8,8 +10,10 @@ namespace {
 constexpr double operations_a_weight = 2;
 constexpr double operations_a_pair = 4; // query times key, and weight times value
 
-double elements(const ggml_tensor* tensor) {
-    return tensor == nullptr ? 0 : static_cast<double>(ggml_nelements(tensor));
+double elements(const ggml_tensor* matrix) {
+    return matrix == nullptr
+               ? 0
+               : static_cast<double>(matrix_columns(*matrix) * matrix_rows(*matrix) * matrix->ne[2]);
 }
 
 double layer_weights(const LoadedModel& model, int32_t layer) {

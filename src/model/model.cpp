@@ -2,6 +2,8 @@
 
 #include "model/fingerprint.h"
 #include "model/loadable.h"
+#include "model/packed_matrix.h"
+#include "model/widening.h"
 
 #include <fmt/format.h>
 #include <ggml-cpu.h>
@@ -21,6 +23,17 @@ llama_internal_get_tensor_map(const llama_model* model);
 
 namespace pie {
 namespace {
+
+using MatrixCopier = Result<MatrixCopy> (*)(const ggml_tensor& matrix);
+
+// Null where a matrix in host memory is computed with fastest as it is.
+MatrixCopier faster_copier(const ggml_tensor& matrix) {
+    const auto& n = matrix.ne; // columns, rows, matrices
+    if (is_widened(matrix.type, n[0], n[1], n[2])) {
+        return widen;
+    }
+    return is_to_be_packed(matrix.type, n[0], n[1], n[2]) ? pack : nullptr;
+}
 
 // libllama reports why a load failed only in its log, so its first error line becomes our message; those
 // behind it say only that the load failed.
@@ -136,7 +149,7 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
     if (options.parts == LoadParts::all) {
         PIE_TRY(model->collect_tensors());
         if (options.matrix_types == MatrixTypes::fastest) {
-            PIE_TRY(model->widen_tensors());
+            PIE_TRY(model->hold_faster());
         }
         PIE_ASSIGN(model->fingerprint_, fingerprint_of(metadata));
     }
@@ -167,19 +180,20 @@ Result<void> LoadedModel::collect_tensors() {
     return {};
 }
 
-Result<void> LoadedModel::widen_tensors() {
+Result<void> LoadedModel::hold_faster() {
     for (auto& [name, tensor] : tensors_) {
-        // Rows of the embedding are looked up, for which a repacked matrix does not serve.
+        // Rows of the embedding are looked up, for which no other layout serves.
         const bool is_looked_up = name == "token_embd.weight";
         const bool is_output = tensor == output_matrix_;
-        if ((is_looked_up && !is_output) || !ggml_backend_buffer_is_host(tensor->buffer) ||
-            !is_widened(tensor->type, tensor->ne[0], tensor->ne[1], tensor->ne[2])) {
+        const bool is_on_host = ggml_backend_buffer_is_host(tensor->buffer);
+        const MatrixCopier copy = is_on_host ? faster_copier(*tensor) : nullptr;
+        if ((is_looked_up && !is_output) || copy == nullptr) {
             continue;
         }
-        PIE_ASSIGN(WidenedMatrix widened, widen(*tensor));
-        output_matrix_ = is_output ? widened.tensor : output_matrix_;
-        tensor = is_looked_up ? tensor : widened.tensor;
-        widened_.push_back(std::move(widened));
+        PIE_ASSIGN(MatrixCopy faster, copy(*tensor));
+        output_matrix_ = is_output ? faster.tensor : output_matrix_;
+        tensor = is_looked_up ? tensor : faster.tensor;
+        copies_.push_back(std::move(faster));
     }
     return {};
 }

@@ -7,9 +7,9 @@
 // Thread rule: immutable after loading. Must outlive every cache and engine made for it.
 
 #include "model/hyperparameters.h"
+#include "model/matrix_copy.h"
 #include "model/piece_index.h"
 #include "model/vocabulary.h"
-#include "model/widening.h"
 
 #include <pie/result.h>
 
@@ -28,7 +28,7 @@ namespace pie {
 
 enum class LoadParts { all, vocabulary };
 // Of matrices in host memory: as the file has them, or those that hold the same weights and are computed with
-// faster on this processor (model/widening.h).
+// faster on this processor (model/widening.h, model/packed_matrix.h).
 enum class MatrixTypes { fastest, file };
 
 struct LoadOptions {
@@ -71,7 +71,7 @@ class LoadedModel {
     LoadedModel(std::filesystem::path path, Hyperparameters hparams, llama_model* model);
     Result<void> collect_tensors();
     Result<void> check_layer(int32_t layer) const;
-    Result<void> widen_tensors();
+    Result<void> hold_faster();
 
     std::filesystem::path path_;
     std::string fingerprint_;
@@ -79,7 +79,7 @@ class LoadedModel {
     std::unique_ptr<llama_model, Free> model_;
     Vocabulary vocabulary_;
     std::unordered_map<std::string, ggml_tensor*> tensors_;
-    std::vector<WidenedMatrix> widened_; // in the place of the file's, whose pages are not read again
+    std::vector<MatrixCopy> copies_; // in the place of the file's, whose pages are not read again
     ggml_tensor* output_matrix_ = nullptr;
     mutable std::once_flag pieces_made_;
     mutable std::unique_ptr<const PieceIndex> pieces_;

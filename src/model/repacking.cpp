@@ -1,6 +1,7 @@
 #include "model/repacking.h"
 
 #include "base/check.h"
+#include "model/packed_matrix.h"
 #include "model/widening.h"
 
 #include <ggml-backend.h>
@@ -60,7 +61,8 @@ RepackedShare repacked_share(const Metadata& metadata) {
         found.matrix_bytes += bytes;
         const ggml_type type = gguf_get_tensor_type(gguf, i);
         if (repacking_memory(type, shape[0], shape[1], shape[2]) != nullptr ||
-            is_widened(type, shape[0], shape[1], shape[2])) {
+            is_widened(type, shape[0], shape[1], shape[2]) ||
+            is_to_be_packed(type, shape[0], shape[1], shape[2])) {
             found.repacked_bytes += bytes;
         }
     }

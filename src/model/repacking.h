@@ -2,7 +2,8 @@
 
 // Which weights ggml computes with faster on this processor than as they lie in the file: for some types it
 // has kernels that go through several rows at once, and rearranges ("repacks") such matrices while a model is
-// loaded. Which types these are depends on the processor, so ggml itself is asked.
+// loaded. Which types these are depends on the processor, so ggml itself is asked. What we widen or pack
+// ourselves (model/widening.h, model/packed_matrix.h) counts as well.
 //
 // Thread rule: pure functions.
 

@@ -1,9 +1,6 @@
 #include "model/widening.h"
 
-#include "base/check.h"
 #include "model/repacking.h"
-
-#include <fmt/format.h>
 
 #include <bit>
 #include <cstring>
@@ -53,26 +50,14 @@ std::vector<std::byte> q8_0_of_q5_0(std::span<const std::byte> blocks) {
     return widened;
 }
 
-Result<WidenedMatrix> widen(const ggml_tensor& matrix) {
-    ggml_context_ptr context(ggml_init({ggml_tensor_overhead(), nullptr, true}));
-    PIE_CHECK(context != nullptr, "the description of a tensor has room");
-    ggml_tensor* tensor = ggml_new_tensor_2d(context.get(), GGML_TYPE_Q8_0, matrix.ne[0], matrix.ne[1]);
-    ggml_set_name(tensor, matrix.name);
+Result<MatrixCopy> widen(const ggml_tensor& matrix) {
     ggml_backend_buffer_type_t memory = repacking_memory(GGML_TYPE_Q8_0, matrix.ne[0], matrix.ne[1]);
-    const size_t size = ggml_backend_buft_get_alloc_size(memory, tensor);
-    ggml_backend_buffer_ptr buffer(ggml_backend_buft_alloc_buffer(memory, size));
-    if (buffer == nullptr) {
-        return fail(ErrorCode::too_large,
-                    fmt::format("{} bytes of memory for {} cannot be had; close something, or use a smaller "
-                                "model",
-                                size, matrix.name));
-    }
-    ggml_backend_buffer_set_usage(buffer.get(), GGML_BACKEND_BUFFER_USAGE_WEIGHTS);
-    ggml_backend_tensor_alloc(buffer.get(), tensor, ggml_backend_buffer_get_base(buffer.get()));
+    PIE_ASSIGN(MatrixCopy copy,
+               make_matrix_copy(matrix.name, GGML_TYPE_Q8_0, matrix.ne[0], matrix.ne[1], memory));
     const std::vector<std::byte> blocks =
         q8_0_of_q5_0({static_cast<const std::byte*>(matrix.data), ggml_nbytes(&matrix)});
-    ggml_backend_tensor_set(tensor, blocks.data(), 0, blocks.size());
-    return WidenedMatrix{std::move(context), std::move(buffer), tensor};
+    ggml_backend_tensor_set(copy.tensor, blocks.data(), 0, blocks.size());
+    return copy;
 }
 
 } // namespace pie

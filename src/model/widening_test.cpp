@@ -1,4 +1,5 @@
 #include "model/model.h"
+#include "model/packed_product.h"
 #include "model/product.h"
 #include "model/repacking.h"
 #include "model/widening.h"
@@ -79,7 +80,7 @@ TEST_CASE("a widened matrix multiplies as what it was made of") {
     const std::vector<std::byte> blocks = as_q5_0(random_weights());
     ggml_backend_tensor_set(matrix, blocks.data(), 0, blocks.size());
 
-    const pie::WidenedMatrix widened = pie::widen(*matrix).value();
+    const pie::MatrixCopy widened = pie::widen(*matrix).value();
     CHECK(widened.tensor->type == GGML_TYPE_Q8_0);
     const std::vector<float> expected = pie::product(matrix, ones_and_twos());
     const std::vector<float> product = pie::product(widened.tensor, ones_and_twos());
@@ -89,11 +90,13 @@ TEST_CASE("a widened matrix multiplies as what it was made of") {
     }
 }
 
-TEST_CASE("a model's matrices are widened while it is loaded, what is looked up is not") {
+TEST_CASE("a model's matrices are widened or packed while it is loaded, what is looked up is not") {
     const TemporaryFolder folder;
     pie::testing::write_tiny_model({.weight_type = GGML_TYPE_Q5_0}, folder.path() / "tiny.gguf");
     const auto model = pie::LoadedModel::load(folder.path() / "tiny.gguf").value();
-    const ggml_type expected = has_repacked_q8_0() ? GGML_TYPE_Q8_0 : GGML_TYPE_Q5_0;
+    const ggml_type expected = has_repacked_q8_0()          ? GGML_TYPE_Q8_0
+                               : pie::can_multiply_packed() ? GGML_TYPE_I8
+                                                            : GGML_TYPE_Q5_0;
     CHECK(model->layer_tensor(1, "ffn_up.weight")->type == expected);
     CHECK(model->output_matrix()->type == expected);
     CHECK(model->tensor("token_embd.weight")->type == GGML_TYPE_Q5_0);
