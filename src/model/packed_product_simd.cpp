@@ -125,7 +125,7 @@ HWY_INLINE hn::Vec<Words> fifth_bits_at(const std::byte* block, size_t vector) {
     return hn::BitCast(Words(), hn::LoadU(Bytes(), bits));
 }
 
-// Weights are taken apart in registers, once for a few tokens: four of them cost a third of what they take.
+// Weights are taken apart in registers, once for a few tokens.
 template <size_t n_tokens>
 HWY_NOINLINE void multiply_tile(const PackedProduct& product, size_t first_token, const std::byte* strip,
                                 float* products) {
@@ -194,7 +194,7 @@ void round_block(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT round
     }
     const float unit = hn::GetLane(hn::MaxOfLanes(d, largest)) / largest_byte;
     scale = ggml_fp16_to_fp32(ggml_fp32_to_fp16(unit));
-    const auto factor = hn::Set(d, unit == 0 ? 0.0F : 1.0F / unit);
+    const auto factor = hn::Set(d, scale == 0 ? 0.0F : 1.0F / unit);
     auto sum = hn::Zero(Ints());
     for (size_t i = 0; i < block_size; i += vector_rows) {
         const auto integers = hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), factor));
@@ -202,7 +202,8 @@ void round_block(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT round
         const hn::CappedTag<int8_t, vector_rows> bytes;
         hn::StoreU(hn::DemoteTo(bytes, integers), bytes, reinterpret_cast<int8_t*>(rounded + i));
     }
-    correction = -16 * hn::GetLane(hn::SumOfLanes(Ints(), sum));
+    // Tokens that are no numbers may add up to anything; vectors wrap around.
+    correction = hn::GetLane(hn::Neg(hn::ShiftLeft<4>(hn::SumOfLanes(Ints(), sum))));
 }
 
 #else

@@ -129,13 +129,29 @@ TEST_CASE("sums of the largest integers are exact") {
     }
 }
 
-TEST_CASE("a token of zeros has products of zero") {
+TEST_CASE("a token of zeros, or of numbers too small for a scale, has products of zero") {
     if (is_left_out()) {
         return;
     }
     const Matrix matrix(64, random_numbers(64 * 16, 1));
-    for (const float value : matrix.product(std::vector<float>(64))) {
-        CHECK(value == 0.0F);
+    for (const float number : {0.0F, 1e-9F, 1e-40F}) {
+        for (const float value : matrix.product(std::vector<float>(64, number))) {
+            CHECK(value == 0.0F);
+        }
+    }
+}
+
+TEST_CASE("a token that is no number spoils its own products alone") {
+    if (is_left_out()) {
+        return;
+    }
+    const Matrix matrix(64, random_numbers(64 * 16, 1));
+    std::vector<float> tokens = random_numbers(64 * 2, 2);
+    const std::vector<float> expected = matrix.product(std::span(tokens).first(64));
+    for (const float number : {std::nanf(""), INFINITY, -INFINITY}) {
+        std::fill(tokens.begin() + 64, tokens.end(), number);
+        const std::vector<float> products = matrix.product(tokens);
+        CHECK(std::ranges::equal(std::span(products).first(16), expected));
     }
 }
 
