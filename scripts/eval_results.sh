@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # eval_results.sh [MODEL] [SAMPLES] [OUT]: the measurements of docs/results.md, over source trees named by package
 # and version, which land in the cache. SAMPLES are of each language and setting. Run again, it goes on where it
-# was, and with more SAMPLES it adds to what is there. PARTS names some of checks, tasks, keys and problems;
+# was, and with more SAMPLES it adds to what is there. PARTS names some of checks, tasks, budgets, keys and problems;
 # "problems" runs code that the model wrote, in a sandbox, and needs HUMAN_EVAL, the path of HumanEval.jsonl.gz.
 # The Java sources need Maven.
 set -euo pipefail
@@ -53,9 +53,15 @@ build() { # FOLDER LANGUAGE
         --tokens-min 1000 --tokens-max 1800 --out "$file"
 }
 
-measure() { # SAMPLES EDITS METHODS
-    "$pie" eval run -m "$model" -n "$1" --seed 1 --out "$out" -c 4096 --edits "$2" --methods "$3" \
+measure() { # SAMPLES EDITS METHODS [OUT]
+    "$pie" eval run -m "$model" -n "$1" --seed 1 --out "${4:-$out}" -c 4096 --edits "$2" --methods "$3" \
         --data "${files[@]}" >"$out/log.md"
+}
+
+keep() { # FOLDER: what was measured there, under the same name below docs/results
+    local packed=$root/docs/results/${1#"$out"}
+    mkdir -p "$packed"
+    gzip -9 -c "$1/results.jsonl" >"$packed/$model.jsonl.gz"
 }
 
 fetch_python flask 3.0.3
@@ -71,11 +77,18 @@ for folder in "${java_folders[@]}"; do build "$folder" java && files+=("$data/$f
 
 edits=insertion,deletion,edition,contextual-single-5,contextual-single-15,contextual-multi-5,contextual-multi-15,rename,typing
 methods=full,reuse,cfe,pie,pie+seam:1,pie+seam,pie+attention:16,pie+attention:64
-for part in ${PARTS:-checks tasks keys problems}; do
+budgets=full,pie,pie+seam:1,pie+seam:2,pie+seam:4,pie+seam:8,pie+seam:16,pie+seam:32,pie+seam:64
+budgets+=,pie+attention:8,pie+attention:12,pie+attention:16
+for part in ${PARTS:-checks tasks budgets keys problems}; do
     echo "== $part: $(date)" >&2
     case $part in
     checks) measure 5 insertion,typing full,full:64,prefix,pie,pie+seam,pie+heal,other-sample,rotate+1 ;;
     tasks) measure "$samples" "$edits" "$methods" ;;
+    budgets)
+        # By themselves, so that tables show methods over the same rows.
+        measure 3 typing,insertion,contextual-single-5,contextual-multi-5 "$budgets" "$out/budgets"
+        keep "$out/budgets"
+        ;;
     keys) measure 3 keystrokes-20,keystrokes-60,keystrokes-120 full,pie,pie+seam:1,pie+seam ;;
     problems)
         "$pie" eval run -m "$model" -n 60 --seed 1 --out "$out" --edits insertion-3 --run-code \
@@ -84,4 +97,4 @@ for part in ${PARTS:-checks tasks keys problems}; do
     *) echo "There is no part '$part'; see the head of $0." >&2 && exit 2 ;;
     esac
 done
-gzip -9 -c "$out/results.jsonl" >"$root/docs/results/$model.jsonl.gz"
+keep "$out"
