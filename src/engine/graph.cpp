@@ -82,9 +82,8 @@ ggml_tensor* GraphBuilder::product(ggml_tensor* matrix, ggml_tensor* x) {
 // The same, computed with tokens of zeros behind them where that makes it batch-invariant.
 ggml_tensor* GraphBuilder::multiply(ggml_tensor* matrix, ggml_tensor* x) {
     const int64_t n_tokens = x->ne[1];
-    const int64_t n_padded = shape_.products == nullptr || is_packed(*matrix)
-                                 ? n_tokens
-                                 : shape_.products->padded(*matrix, n_tokens);
+    const int64_t n_padded =
+        shape_.products == nullptr ? n_tokens : shape_.products->padded(*matrix, n_tokens);
     if (n_padded == n_tokens) {
         return product(matrix, x);
     }

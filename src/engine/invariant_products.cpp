@@ -1,7 +1,5 @@
 #include "engine/invariant_products.h"
 
-#include "model/packed_matrix.h"
-
 #include <algorithm>
 
 namespace pie {
@@ -25,8 +23,8 @@ std::optional<InvariantProducts> InvariantProducts::create(const LoadedModel& mo
         }
         for (const char* name : matrix_names) {
             const ggml_tensor* matrix = model.layer_tensor(layer, name);
-            if (matrix == nullptr || is_packed(*matrix) || products.kinds_.contains(kind_of(*matrix))) {
-                continue; // packed ones are batch-invariant
+            if (matrix == nullptr || products.kinds_.contains(kind_of(*matrix))) {
+                continue;
             }
             const auto found = find_batch_invariance(*matrix);
             if (!found) {

@@ -1,6 +1,7 @@
 #include "model/batch_invariance.h"
 
 #include "base/check.h"
+#include "model/packed_matrix.h"
 #include "model/product.h"
 
 #include <ggml-backend.h>
@@ -58,6 +59,9 @@ int64_t BatchInvariance::padded(int64_t n) const {
 }
 
 std::optional<BatchInvariance> find_batch_invariance(const ggml_tensor& matrix) {
+    if (is_packed(matrix)) {
+        return BatchInvariance{}; // by construction, and ggml could not multiply it
+    }
     const SmallMatrix small(matrix);
     const int64_t n_columns = small.tensor->ne[0];
     const std::vector<float> tokens = wave(n_columns * n_reference, 1.0F);

@@ -27,7 +27,8 @@ struct BatchInvariance {
 };
 
 // Of products with such a matrix, in the memory that it lies in; that must be the processor's. Multiplies
-// small matrices for some ten milliseconds. None where no size below 32 will do.
+// small matrices for some ten milliseconds, but for packed ones, of which every batch agrees. None where no
+// size below 32 will do.
 std::optional<BatchInvariance> find_batch_invariance(const ggml_tensor& matrix);
 
 } // namespace pie

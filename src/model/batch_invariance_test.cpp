@@ -1,5 +1,6 @@
 #include "model/batch_invariance.h"
 #include "model/product.h"
+#include "model/random_numbers.h"
 #include "model/repacking.h"
 
 #include <doctest/doctest.h>
@@ -9,24 +10,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <random>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace {
 
+using pie::testing::random_numbers;
+
 constexpr int64_t n_columns = 2048;
 constexpr int64_t n_rows = 136;
 constexpr int32_t n_tokens_max = 70;
-
-std::vector<float> random_numbers(int64_t n, uint32_t seed) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    std::vector<float> numbers(static_cast<size_t>(n));
-    std::ranges::generate(numbers, [&] { return normal(random); });
-    return numbers;
-}
 
 // Of every padded batch up to n_tokens_max, against one of n_tokens_max.
 void check_invariance(ggml_type type, ggml_backend_buffer_type_t memory) {

@@ -1,6 +1,7 @@
 #include "model/packed_matrix.h"
 #include "model/packed_product.h"
 #include "model/product.h"
+#include "model/random_numbers.h"
 #include "model/repacking.h"
 
 #include <doctest/doctest.h>
@@ -11,16 +12,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <random>
 #include <span>
 #include <vector>
 
 namespace {
 
+using pie::testing::random_numbers;
+
 // A matrix as a file has it, and packed.
 class Matrix {
   public:
-    Matrix(int64_t n_columns, std::vector<float> weights)
+    Matrix(int64_t n_columns, const std::vector<float>& weights)
         : file_(pie::make_matrix_copy("matrix", GGML_TYPE_Q5_0, n_columns,
                                       static_cast<int64_t>(weights.size()) / n_columns,
                                       ggml_backend_cpu_buffer_type())
@@ -55,14 +57,6 @@ class Matrix {
     pie::MatrixCopy file_;
     pie::MatrixCopy packed_;
 };
-
-std::vector<float> random_numbers(int64_t n, uint32_t seed) {
-    std::mt19937 random(seed);
-    std::normal_distribution<float> normal;
-    std::vector<float> numbers(static_cast<size_t>(n));
-    std::ranges::generate(numbers, [&] { return normal(random); });
-    return numbers;
-}
 
 double length(std::span<const float> values) {
     double sum = 0;
@@ -155,7 +149,7 @@ TEST_CASE("a token that is no number spoils its own products alone") {
     }
 }
 
-TEST_CASE("a token has the same products, to the bit, in every batch and however strips are shared out") {
+TEST_CASE("a token has the same products, to the bit, in every batch") {
     if (is_left_out()) {
         return;
     }

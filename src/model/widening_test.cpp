@@ -1,6 +1,7 @@
 #include "model/model.h"
 #include "model/packed_product.h"
 #include "model/product.h"
+#include "model/random_numbers.h"
 #include "model/repacking.h"
 #include "model/widening.h"
 #include "support/tiny_model.h"
@@ -8,8 +9,6 @@
 #include <doctest/doctest.h>
 #include <ggml-cpu.h>
 
-#include <algorithm>
-#include <random>
 #include <vector>
 
 namespace {
@@ -20,11 +19,7 @@ constexpr int64_t n_columns = 128;
 constexpr int64_t n_rows = 64;
 
 std::vector<float> random_weights() {
-    std::mt19937 random(1);
-    std::normal_distribution<float> normal;
-    std::vector<float> weights(n_columns * n_rows);
-    std::ranges::generate(weights, [&] { return normal(random); });
-    return weights;
+    return pie::testing::random_numbers(n_columns * n_rows, 1);
 }
 
 std::vector<std::byte> as_q5_0(const std::vector<float>& weights) {
