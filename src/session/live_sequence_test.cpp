@@ -452,6 +452,32 @@ TEST_CASE("an edit and its undoing leave everything exact") {
     CHECK(live.sequence.is_healed());
 }
 
+TEST_CASE("what is stale is healed first, with the few rounded tokens before it, and nothing twice then") {
+    const auto model = testing::load_tiny_model(small);
+    const std::vector<TokenId> before = random_tokens(100, 1);
+    std::vector<TokenId> edited = before;
+    edited.insert(edited.begin() + 20, TokenId(3));
+    std::vector<TokenId> wanted = before;
+    wanted[60] = TokenId(4);
+    for (const int32_t n_chunk : {128, 64}) { // room for 41 rounded tokens in half of it, and not
+        CAPTURE(n_chunk);
+        Live live(*model);
+        for (const std::vector<TokenId>& tokens : {before, edited, before, wanted}) {
+            live.update(tokens, pie_alone); // keys from 20 on are turned and turned back
+        }
+        CHECK(live.sequence.n_exact() == 61); // up to the changed token
+        const int32_t first = live.sequence.heal(n_chunk).value();
+        CHECK(live.sequence.n_exact() == 100);
+        int32_t rest = 0;
+        for (int32_t n = -1; n != 0; rest += n) {
+            n = live.sequence.heal(n_chunk).value();
+        }
+        CHECK(live.sequence.is_healed());
+        CHECK(first == (n_chunk == 128 ? 80 : 39));
+        CHECK(rest == (n_chunk == 128 ? 0 : 80)); // the stale ones stood behind rounded ones
+    }
+}
+
 TEST_CASE("repair encodes again what was looked at most") {
     const auto model = testing::load_tiny_model(small);
     Live live(*model);
