@@ -406,6 +406,29 @@ TEST_CASE("a cancelled batch says so, and the next one is computed as if it had 
     ours.engine().set_cancel_flag(nullptr);
 }
 
+TEST_CASE("matrices laid out for this processor give what the file's give, but for rounding") {
+    for (const ggml_type type : {GGML_TYPE_Q5_0, GGML_TYPE_Q4_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K}) {
+        CAPTURE(std::string(ggml_type_name(type)));
+        // Values are of another type, so that tokens are rounded in two ways for one layer.
+        const TinyModel description{.architecture = "qwen2",
+                                    .weight_type = type,
+                                    .n_embd = 256,
+                                    .head_dim = 64,
+                                    .other_types = {{"blk.1.attn_v.weight", GGML_TYPE_Q5_0}}};
+        const auto of_file = load_tiny_model(description);
+        const auto fastest = load_tiny_model(description, MatrixTypes::fastest);
+        testing::Appender expected(*of_file, {});
+        testing::Appender ours(*fastest, {});
+        for (const int32_t n : {40, 3, 1}) {
+            CAPTURE(n);
+            const std::vector<TokenId> tokens = random_tokens(n, static_cast<uint32_t>(n));
+            const std::array outputs = {n - 1};
+            CHECK(testing::relative_error(ours.decode(tokens, outputs), expected.decode(tokens, outputs)) <
+                  0.02);
+        }
+    }
+}
+
 TEST_CASE("one engine serves caches that come and go") {
     const auto model = load_tiny_model({.architecture = "llama"});
     const std::vector<TokenId> tokens = random_tokens(20, 1);

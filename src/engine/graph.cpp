@@ -2,6 +2,7 @@
 
 #include "engine/packed_product.h"
 #include "model/packed_matrix.h"
+#include "model/packed_product.h"
 
 #include <cmath>
 #include <string>
@@ -52,6 +53,7 @@ class GraphBuilder {
     // The tokens last multiplied with a packed matrix: queries, keys and values are of the same.
     ggml_tensor* tokens_ = nullptr;
     ggml_tensor* rounded_ = nullptr;
+    PackedFormat rounded_for_{};
 };
 
 ggml_tensor* GraphBuilder::input(ggml_type type, int64_t ne0, int64_t ne1) {
@@ -72,9 +74,11 @@ ggml_tensor* GraphBuilder::product(ggml_tensor* matrix, ggml_tensor* x) {
     if (!is_packed(*matrix)) {
         return ggml_mul_mat(context_, matrix, x);
     }
-    if (x != tokens_) {
+    const PackedFormat format = packed_format(*matrix);
+    if (x != tokens_ || !rounds_alike(format, rounded_for_)) {
         tokens_ = x;
-        rounded_ = build_rounded_tokens(context_, x);
+        rounded_ = build_rounded_tokens(context_, x, format);
+        rounded_for_ = format;
     }
     return build_packed_product(context_, matrix, rounded_);
 }

@@ -12,37 +12,54 @@ namespace pie {
 namespace {
 
 // As ggml calls operators: on each of `nth` threads.
+template <PackedFormat format>
 void round_share(ggml_tensor* rounded, int ith, int nth, void* /*userdata*/) {
     const ggml_tensor* tokens = rounded->src[0];
     const auto n_columns = static_cast<size_t>(tokens->ne[0]);
     for (int64_t i = ith; i < tokens->ne[1]; i += nth) {
         const auto token = static_cast<size_t>(i);
         const std::byte* from = static_cast<const std::byte*>(tokens->data) + token * tokens->nb[1];
-        round_token(std::span(reinterpret_cast<const float*>(from), n_columns),
+        round_token(format, std::span(reinterpret_cast<const float*>(from), n_columns),
                     static_cast<std::byte*>(rounded->data) + token * rounded->nb[1]);
     }
+}
+
+ggml_custom_op_t round_share_for(PackedFormat format) {
+    switch (format) {
+    case PackedFormat::q5_0:
+        return round_share<PackedFormat::q5_0>;
+    case PackedFormat::q4_k:
+        return round_share<PackedFormat::q4_k>;
+    case PackedFormat::q6_k:
+        return round_share<PackedFormat::q6_k>;
+    }
+    return nullptr;
 }
 
 void multiply_share(ggml_tensor* products, int ith, int nth, void* /*userdata*/) {
     const ggml_tensor* matrix = products->src[0];
     const ggml_tensor* rounded = products->src[1];
-    const int64_t n_strips = matrix->ne[1];
-    multiply_packed({.matrix = static_cast<const std::byte*>(matrix->data),
-                     .n_columns = matrix_columns(*matrix),
+    const auto n_strips = static_cast<size_t>(matrix->ne[1]);
+    const auto share = static_cast<size_t>(ith);
+    const auto n_shares = static_cast<size_t>(nth);
+    multiply_packed({.format = packed_format(*matrix),
+                     .matrix = static_cast<const std::byte*>(matrix->data),
+                     .n_columns = static_cast<size_t>(matrix_columns(*matrix)),
                      .tokens = static_cast<const std::byte*>(rounded->data),
-                     .n_tokens = rounded->ne[1],
+                     .n_tokens = static_cast<size_t>(rounded->ne[1]),
                      .products = static_cast<float*>(products->data),
                      .n_strips = n_strips},
-                    n_strips * ith / nth, n_strips * (ith + 1) / nth);
+                    n_strips * share / n_shares, n_strips * (share + 1) / n_shares);
 }
 
 } // namespace
 
-ggml_tensor* build_rounded_tokens(ggml_context* context, ggml_tensor* tokens) {
+ggml_tensor* build_rounded_tokens(ggml_context* context, ggml_tensor* tokens, PackedFormat format) {
     std::array arguments = {tokens};
-    const auto n_bytes = static_cast<int64_t>(rounded_token_bytes(tokens->ne[0]));
-    return ggml_custom_4d(context, GGML_TYPE_I8, n_bytes, tokens->ne[1], 1, 1, arguments.data(),
-                          arguments.size(), round_share, GGML_N_TASKS_MAX, nullptr);
+    const size_t n_bytes = rounded_token_bytes(format, static_cast<size_t>(tokens->ne[0]));
+    return ggml_custom_4d(context, GGML_TYPE_I8, static_cast<int64_t>(n_bytes), tokens->ne[1], 1, 1,
+                          arguments.data(), arguments.size(), round_share_for(format), GGML_N_TASKS_MAX,
+                          nullptr);
 }
 
 ggml_tensor* build_packed_product(ggml_context* context, ggml_tensor* matrix, ggml_tensor* rounded) {

@@ -9,11 +9,11 @@
 
 namespace pie {
 
-Result<MatrixCopy> make_matrix_copy(const char* name, ggml_type type, int64_t n_columns, int64_t n_rows,
+Result<MatrixCopy> make_matrix_copy(const char* name, ggml_type type, const MatrixShape& shape,
                                     ggml_backend_buffer_type_t memory) {
     ggml_context_ptr context(ggml_init({ggml_tensor_overhead(), nullptr, true}));
     PIE_CHECK(context != nullptr, "the description of a tensor has room");
-    ggml_tensor* tensor = ggml_new_tensor_2d(context.get(), type, n_columns, n_rows);
+    ggml_tensor* tensor = ggml_new_tensor_3d(context.get(), type, shape[0], shape[1], shape[2]);
     ggml_set_name(tensor, name);
     const size_t size = ggml_backend_buft_get_alloc_size(memory, tensor);
     ggml_backend_buffer_ptr buffer(ggml_backend_buft_alloc_buffer(memory, size));

@@ -10,6 +10,7 @@
 #include <ggml-cpp.h>
 #include <ggml.h>
 
+#include <array>
 #include <cstdint>
 
 namespace pie {
@@ -20,8 +21,11 @@ struct MatrixCopy {
     ggml_tensor* tensor;
 };
 
+// Columns, rows, and how many of these matrices there are: more than one where a token chooses experts.
+using MatrixShape = std::array<int64_t, 3>;
+
 // Still to be filled. Errors: too_large (memory).
-Result<MatrixCopy> make_matrix_copy(const char* name, ggml_type type, int64_t n_columns, int64_t n_rows,
+Result<MatrixCopy> make_matrix_copy(const char* name, ggml_type type, const MatrixShape& shape,
                                     ggml_backend_buffer_type_t memory);
 
 } // namespace pie

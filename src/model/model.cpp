@@ -3,14 +3,18 @@
 #include "model/fingerprint.h"
 #include "model/loadable.h"
 #include "model/packed_matrix.h"
+#include "model/repacking.h"
 #include "model/widening.h"
 
 #include <fmt/format.h>
 #include <ggml-cpu.h>
 #include <spdlog/spdlog.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <mutex>
 #include <string_view>
 #include <utility>
@@ -32,7 +36,24 @@ MatrixCopier faster_copier(const ggml_tensor& matrix) {
     if (is_widened(matrix.type, n[0], n[1], n[2])) {
         return widen;
     }
-    return is_to_be_packed(matrix.type, n[0], n[1], n[2]) ? pack : nullptr;
+    if (is_to_be_packed(matrix.type, n[0], n[1], n[2])) {
+        return pack;
+    }
+    return repacking_memory(matrix.type, n[0], n[1], n[2]) != nullptr ? repack : nullptr;
+}
+
+// Gives back the memory that a matrix of a mapped file takes; the file still has it.
+void release_pages(const ggml_tensor& matrix) {
+    if (ggml_backend_buffer_name(matrix.buffer) != std::string_view("CPU_Mapped")) {
+        return;
+    }
+    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
+    const auto data = reinterpret_cast<uintptr_t>(matrix.data);
+    const uintptr_t begin = (data + page - 1) / page * page;
+    const uintptr_t end = (data + ggml_nbytes(&matrix)) / page * page;
+    if (begin < end) {
+        madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
 }
 
 // libllama reports why a load failed only in its log, so its first error line becomes our message; those
@@ -138,6 +159,8 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
     llama_model_params params = llama_model_default_params();
     params.n_gpu_layers = options.n_gpu_layers;
     params.vocab_only = options.parts == LoadParts::vocabulary;
+    // Which matrices are laid out anew is up to us: see hold_faster().
+    params.use_extra_bufts = options.matrix_types == MatrixTypes::file;
     llama_model* loaded = llama_model_load_from_file(path.c_str(), params);
     if (loaded == nullptr) {
         const std::string reason = log.take_first_error();
@@ -192,7 +215,10 @@ Result<void> LoadedModel::hold_faster() {
         }
         PIE_ASSIGN(MatrixCopy faster, copy(*tensor));
         output_matrix_ = is_output ? faster.tensor : output_matrix_;
-        tensor = is_looked_up ? tensor : faster.tensor;
+        if (!is_looked_up) {
+            release_pages(*tensor);
+            tensor = faster.tensor;
+        }
         copies_.push_back(std::move(faster));
     }
     return {};

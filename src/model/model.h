@@ -27,8 +27,8 @@
 namespace pie {
 
 enum class LoadParts { all, vocabulary };
-// Of matrices in host memory: as the file has them, or those that hold the same weights and are computed with
-// faster on this processor (model/widening.h, model/packed_matrix.h).
+// Of matrices in host memory: as libllama lays them out, or in whatever way is computed with fastest on this
+// processor and holds the same weights (model/widening.h, model/packed_matrix.h, model/repacking.h).
 enum class MatrixTypes { fastest, file };
 
 struct LoadOptions {

@@ -1,21 +1,56 @@
 #pragma once
 
-// How a packed Q5_0 matrix lies in memory. A strip is 16 rows. Of each block of 32 columns it holds the rows'
-// scales in half precision; then four times 64 bytes, of which byte 4 row + i of the k-th has the low four
-// bits of column 4 k + i and, above them, those of column 16 + 4 k + i; then 64 bytes whose byte 4 row + i
-// has in bit k the fifth bit of column 4 k + i. 16 is subtracted, as in the file.
+// How packed matrices lie in memory. A strip is 16 rows. It holds blocks of columns one behind the other,
+// each with all that there is of its rows.
+//
+// The weights of 32 columns, as far as four bits hold them, are four times 64 bytes: byte 4 row + i of the
+// k-th has column 4 k + i and, in its upper half, column 16 + 4 k + i.
+//
+// Q5_0, blocks of 32 columns: the rows' scales in half precision; the weights' low bits; 64 bytes whose byte
+// 4 row + i has in bit k the fifth bit of column 4 k + i. 16 is subtracted, as in the file.
+//
+// Q4_K and Q6_K, blocks of 256 columns. Integers for each row and several columns together ("groups") come in
+// pairs of a byte each, for two neighbouring groups: [pairs][16 rows][2].
+// Q4_K: the rows' scales in half precision, and what their smallest weights are scaled with; the scales of
+// groups of 32 columns, four pairs; their smallest weights, four pairs; the weights of eight times 32
+// columns. Q6_K: the rows' scales in half precision; the signed scales of groups of 16 columns, eight pairs;
+// for each 32 columns the weights' low bits, and twice 64 bytes with the upper two of each: byte 4 row + i of
+// the m-th has, from its lowest bits on, those of columns 8 m + i, 16 + 8 m + i, 4 + 8 m + i and 20 + 8 m +
+// i. 32 is subtracted, as in the file.
 
 #include <cstddef>
 #include <cstdint>
 
 namespace pie {
 
-constexpr int64_t packed_rows = 16;       // of a strip
-constexpr int64_t packed_block_size = 32; // columns
-constexpr size_t packed_block_bytes = 352;
+// Called as the types of ggml that they are made of.
+enum class PackedFormat : int32_t { q5_0, q4_k, q6_k };
 
-constexpr size_t packed_strip_bytes(int64_t n_columns) {
-    return static_cast<size_t>(n_columns / packed_block_size) * packed_block_bytes;
+constexpr size_t packed_rows = 16; // of a strip
+constexpr size_t packed_pairs_bytes = 2 * packed_rows;
+constexpr size_t packed_halves_bytes = 2 * packed_rows;
+constexpr size_t packed_low_bytes = 256; // of 32 columns
+
+// Of a block.
+struct PackedBlock {
+    size_t n_columns;
+    size_t n_bytes;
+};
+
+constexpr PackedBlock packed_block(PackedFormat format) {
+    switch (format) {
+    case PackedFormat::q5_0:
+        return {32, packed_halves_bytes + packed_low_bytes + 64};
+    case PackedFormat::q4_k:
+        return {256, 2 * packed_halves_bytes + 8 * packed_pairs_bytes + 8 * packed_low_bytes};
+    case PackedFormat::q6_k:
+        return {256, packed_halves_bytes + 8 * packed_pairs_bytes + 8 * (packed_low_bytes + 128)};
+    }
+    return {};
+}
+
+constexpr size_t packed_strip_bytes(PackedFormat format, size_t n_columns) {
+    return n_columns / packed_block(format).n_columns * packed_block(format).n_bytes;
 }
 
 } // namespace pie

@@ -1,26 +1,38 @@
 #include "model/packed_matrix.h"
 
-#include "model/packed_layout.h"
+#include "base/check.h"
 #include "model/packed_product.h"
 #include "model/repacking.h"
 
+#include <ggml-cpu.h>
+
 #include <array>
 #include <bit>
+#include <cstddef>
 #include <cstring>
+#include <optional>
 
 namespace pie {
 namespace {
 
 static_assert(std::endian::native == std::endian::little, "blocks lie in memory as in the file");
 
-constexpr size_t block_size = packed_block_size;
-constexpr size_t scale_bytes = 2;
-constexpr size_t fifth_bytes = block_size / 8;
-constexpr size_t low_bytes = block_size / 2;
-constexpr size_t q5_bytes = scale_bytes + fifth_bytes + low_bytes;
-constexpr size_t n_rows_packed = packed_rows;
-constexpr size_t group_bytes = 4 * n_rows_packed; // of four columns
-static_assert(packed_block_bytes == n_rows_packed * q5_bytes);
+constexpr size_t half_bytes = 2;                // of a number in half precision
+constexpr size_t group_bytes = 4 * packed_rows; // of four columns
+
+uint32_t read_bytes(const std::byte* from) {
+    uint32_t bytes = 0;
+    std::memcpy(&bytes, from, sizeof(bytes));
+    return bytes;
+}
+
+void write_bytes(std::byte* to, uint32_t bytes) {
+    std::memcpy(to, &bytes, sizeof(bytes));
+}
+
+// Of each of four bytes.
+constexpr uint32_t low_four_bits = 0x0F0F0F0F;
+constexpr uint32_t low_two_bits = 0x03030303;
 
 // Four bits as the lowest of four bytes.
 constexpr std::array<uint32_t, 16> spread = [] {
@@ -33,41 +45,151 @@ constexpr std::array<uint32_t, 16> spread = [] {
     return bytes;
 }();
 
-// One row's part of a packed block.
-void pack_block(const std::byte* q5, size_t row, std::byte* packed) {
-    std::memcpy(packed + row * scale_bytes, q5, scale_bytes);
-    std::byte* low = packed + n_rows_packed * scale_bytes + 4 * row;
-    std::byte* fifth = packed + n_rows_packed * (scale_bytes + low_bytes) + 4 * row;
-    uint32_t bits = 0;
-    std::memcpy(&bits, q5 + scale_bytes, sizeof(bits));
-    for (size_t i = 0; i < low_bytes / 4; ++i) {
-        std::memcpy(low + i * group_bytes, q5 + scale_bytes + fifth_bytes + 4 * i, 4);
+// Each of the functions below is given one row's block as files have it, and the packed block with the row's
+// number.
+
+// In the file: the scale, a fifth bit for each weight, and the low bits of both halves above each other.
+void pack_q5_0(const std::byte* file, size_t row, std::byte* packed) {
+    constexpr size_t fifth_bytes = 4;
+    std::memcpy(packed + row * half_bytes, file, half_bytes);
+    std::byte* low = packed + packed_halves_bytes + 4 * row;
+    for (size_t k = 0; k < 4; ++k) {
+        write_bytes(low + k * group_bytes, read_bytes(file + half_bytes + fifth_bytes + 4 * k));
     }
+    const uint32_t bits = read_bytes(file + half_bytes);
     uint32_t transposed = 0;
-    for (uint32_t k = 0; k < block_size / 4; ++k) {
+    for (uint32_t k = 0; k < 8; ++k) {
         transposed |= spread[bits >> (4 * k) & 15U] << k;
     }
-    std::memcpy(fifth, &transposed, sizeof(transposed));
+    write_bytes(packed + packed_halves_bytes + packed_low_bytes + 4 * row, transposed);
+}
+
+void write_pair_member(std::byte* pairs, size_t row, size_t group, uint32_t value) {
+    pairs[group / 2 * packed_pairs_bytes + 2 * row + group % 2] = static_cast<std::byte>(value);
+}
+
+// In the file: two scales; of eight groups six bits each of scale and smallest weight, those of the last four
+// in the four bits of bytes of their own and the upper two of the others'; then, for each 64 columns, the
+// second 32 above the first.
+void pack_q4_k(const std::byte* file, size_t row, std::byte* packed) {
+    std::memcpy(packed + row * half_bytes, file, half_bytes);
+    std::memcpy(packed + packed_halves_bytes + row * half_bytes, file + half_bytes, half_bytes);
+    std::byte* scales = packed + 2 * packed_halves_bytes;
+    std::byte* smallest = scales + 4 * packed_pairs_bytes;
+    const std::byte* six_bits = file + 2 * half_bytes;
+    for (size_t i = 0; i < 4; ++i) {
+        const auto scale = std::to_integer<uint32_t>(six_bits[i]);
+        const auto least = std::to_integer<uint32_t>(six_bits[4 + i]);
+        const auto both = std::to_integer<uint32_t>(six_bits[8 + i]);
+        write_pair_member(scales, row, i, scale & 63U);
+        write_pair_member(smallest, row, i, least & 63U);
+        write_pair_member(scales, row, 4 + i, (both & 15U) | (scale >> 6U << 4U));
+        write_pair_member(smallest, row, 4 + i, both >> 4U | (least >> 6U << 4U));
+    }
+    const std::byte* weights = six_bits + 12;
+    std::byte* low = smallest + 4 * packed_pairs_bytes + 4 * row;
+    for (size_t group = 0; group < 8; ++group, low += packed_low_bytes) {
+        const uint32_t shift = group % 2 * 4;
+        for (size_t k = 0; k < 4; ++k) {
+            const std::byte* columns = weights + group / 2 * 32 + 4 * k;
+            const uint32_t first = read_bytes(columns) >> shift & low_four_bits;
+            const uint32_t second = read_bytes(columns + 16) >> shift & low_four_bits;
+            write_bytes(low + k * group_bytes, first | second << 4U);
+        }
+    }
+}
+
+// In the file: for each 128 columns 64 bytes of low bits, the second 64 columns above the first; for each 128
+// columns 32 bytes of upper bits, two for each 32 columns; the scales of groups of 16; the scale.
+void pack_q6_k(const std::byte* file, size_t row, std::byte* packed) {
+    const std::byte* file_upper = file + 128;
+    const std::byte* file_scales = file_upper + 64;
+    std::memcpy(packed + row * half_bytes, file_scales + 16, half_bytes);
+    std::byte* scales = packed + packed_halves_bytes;
+    for (size_t group = 0; group < 16; ++group) {
+        write_pair_member(scales, row, group, std::to_integer<uint32_t>(file_scales[group]));
+    }
+    std::byte* low = scales + 8 * packed_pairs_bytes + 4 * row;
+    for (size_t i = 0; i < 8; ++i, low += packed_low_bytes + 2 * group_bytes) { // 32 columns each
+        const size_t half = i / 4;
+        const size_t quarter = i % 4;
+        const auto low_bits = [&](size_t column) {
+            return read_bytes(file + half * 64 + quarter % 2 * 32 + column) >> (quarter / 2 * 4) &
+                   low_four_bits;
+        };
+        const auto upper_bits = [&](size_t column) {
+            return read_bytes(file_upper + half * 32 + column) >> (quarter * 2) & low_two_bits;
+        };
+        for (size_t k = 0; k < 4; ++k) {
+            write_bytes(low + k * group_bytes, low_bits(4 * k) | low_bits(16 + 4 * k) << 4U);
+        }
+        for (size_t m = 0; m < 2; ++m) {
+            write_bytes(low + packed_low_bytes + m * group_bytes,
+                        upper_bits(8 * m) | upper_bits(16 + 8 * m) << 2U | upper_bits(4 + 8 * m) << 4U |
+                            upper_bits(20 + 8 * m) << 6U);
+        }
+    }
+}
+
+using BlockPacker = void (*)(const std::byte* file, size_t row, std::byte* packed);
+
+BlockPacker block_packer(PackedFormat format) {
+    switch (format) {
+    case PackedFormat::q5_0:
+        return pack_q5_0;
+    case PackedFormat::q4_k:
+        return pack_q4_k;
+    case PackedFormat::q6_k:
+        return pack_q6_k;
+    }
+    return nullptr;
+}
+
+std::optional<PackedFormat> format_for(ggml_type type) {
+    switch (type) {
+    case GGML_TYPE_Q5_0:
+        return PackedFormat::q5_0;
+    case GGML_TYPE_Q4_K:
+        return PackedFormat::q4_k;
+    case GGML_TYPE_Q6_K:
+        return PackedFormat::q6_k;
+    default:
+        return {};
+    }
+}
+
+// ggml's repacked kernels for this type go through 32 bytes at a time on such a processor, as ours do, and
+// take half as long again and more (docs/performance.md). With AVX-512 they go through 64.
+bool is_packed_rather_than_repacked(ggml_type type) {
+    return type == GGML_TYPE_Q4_K && ggml_cpu_has_avx512() == 0;
 }
 
 } // namespace
 
 bool is_to_be_packed(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices) {
-    return type == GGML_TYPE_Q5_0 && n_matrices == 1 && n_rows % packed_rows == 0 && can_multiply_packed() &&
-           repacking_memory(type, n_columns, n_rows) == nullptr;
+    return format_for(type) && n_matrices == 1 && n_rows % static_cast<int64_t>(packed_rows) == 0 &&
+           can_multiply_packed() &&
+           (is_packed_rather_than_repacked(type) || repacking_memory(type, n_columns, n_rows) == nullptr);
 }
 
 Result<MatrixCopy> pack(const ggml_tensor& matrix) {
-    const size_t strip_bytes = packed_strip_bytes(matrix.ne[0]);
-    const int64_t n_strips = matrix.ne[1] / packed_rows;
-    PIE_ASSIGN(MatrixCopy copy, make_matrix_copy(matrix.name, GGML_TYPE_I8, static_cast<int64_t>(strip_bytes),
-                                                 n_strips, ggml_backend_cpu_buffer_type()));
+    const PackedFormat format = *format_for(matrix.type);
+    const PackedBlock block = packed_block(format);
+    const BlockPacker pack_block = block_packer(format);
+    const size_t n_blocks = static_cast<size_t>(matrix.ne[0]) / block.n_columns;
+    const size_t strip_bytes = n_blocks * block.n_bytes;
+    const int64_t n_strips = matrix.ne[1] / static_cast<int64_t>(packed_rows);
+    PIE_ASSIGN(MatrixCopy copy,
+               make_matrix_copy(matrix.name, GGML_TYPE_I8, {static_cast<int64_t>(strip_bytes), n_strips, 1},
+                                ggml_backend_cpu_buffer_type()));
+    copy.tensor->op_params[0] = static_cast<int32_t>(format);
+    const size_t file_block_bytes = ggml_type_size(matrix.type);
     const auto* from = static_cast<const std::byte*>(matrix.data);
     auto* strip = static_cast<std::byte*>(copy.tensor->data);
     for (int64_t i = 0; i < n_strips; ++i, strip += strip_bytes) {
-        for (size_t row = 0; row < n_rows_packed; ++row, from += matrix.nb[1]) {
-            for (size_t block = 0; block < static_cast<size_t>(matrix.ne[0]) / block_size; ++block) {
-                pack_block(from + block * q5_bytes, row, strip + block * packed_block_bytes);
+        for (size_t row = 0; row < packed_rows; ++row, from += matrix.nb[1]) {
+            for (size_t b = 0; b < n_blocks; ++b) {
+                pack_block(from + b * file_block_bytes, row, strip + b * block.n_bytes);
             }
         }
     }
@@ -78,13 +200,21 @@ bool is_packed(const ggml_tensor& matrix) {
     return matrix.type == GGML_TYPE_I8;
 }
 
+PackedFormat packed_format(const ggml_tensor& matrix) {
+    PIE_CHECK(is_packed(matrix), "only such matrices have a format");
+    return static_cast<PackedFormat>(matrix.op_params[0]);
+}
+
 int64_t matrix_columns(const ggml_tensor& matrix) {
-    return is_packed(matrix) ? matrix.ne[0] / static_cast<int64_t>(packed_block_bytes) * packed_block_size
-                             : matrix.ne[0];
+    if (!is_packed(matrix)) {
+        return matrix.ne[0];
+    }
+    const PackedBlock block = packed_block(packed_format(matrix));
+    return matrix.ne[0] / static_cast<int64_t>(block.n_bytes) * static_cast<int64_t>(block.n_columns);
 }
 
 int64_t matrix_rows(const ggml_tensor& matrix) {
-    return is_packed(matrix) ? matrix.ne[1] * packed_rows : matrix.ne[1];
+    return is_packed(matrix) ? matrix.ne[1] * static_cast<int64_t>(packed_rows) : matrix.ne[1];
 }
 
 } // namespace pie

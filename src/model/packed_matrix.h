@@ -1,12 +1,13 @@
 #pragma once
 
-// Q5_0 matrices in the layout of our own products (model/packed_layout.h), where the processor can compute
-// them and ggml has no repacked kernels for the type. Every weight and scale stays what it is, and a matrix
-// takes as many bytes as before.
+// Matrices of quantised weights in the layout of our own products (model/packed_layout.h), where those are
+// faster on this processor than ggml's. Every weight and scale stays what it is. A matrix takes as many bytes
+// as before, but for Q4_K, whose 4.5 bits a weight become 4.625.
 //
 // Thread rule: none of its own; a MatrixCopy is immutable.
 
 #include "model/matrix_copy.h"
+#include "model/packed_layout.h"
 
 #include <pie/result.h>
 
@@ -27,5 +28,8 @@ Result<MatrixCopy> pack(const ggml_tensor& matrix);
 bool is_packed(const ggml_tensor& matrix);
 int64_t matrix_columns(const ggml_tensor& matrix);
 int64_t matrix_rows(const ggml_tensor& matrix);
+
+// Of a matrix that is packed.
+PackedFormat packed_format(const ggml_tensor& matrix);
 
 } // namespace pie

@@ -1,11 +1,11 @@
 #pragma once
 
-// Products of Q5_0 matrices with tokens, on processors with AVX2: ggml takes each block of weights apart by
-// itself, and adds up across the lanes of a vector. Here a lane has a row of its own, since 16 rows lie side
-// by side (model/packed_layout.h), and weights that were taken apart serve four tokens. docs/performance.md
-// has the figures.
+// Products of packed matrices with tokens, on processors with AVX2: ggml takes each block of weights apart by
+// itself, or for few tokens at a time, and adds up across the lanes of a vector. Here a lane has a row of its
+// own, since 16 rows lie side by side (model/packed_layout.h), and weights that were taken apart serve four
+// tokens. docs/performance.md has the figures.
 //
-// Tokens are rounded as ggml rounds them for this type, sums of a block are exact, and blocks are added up in
+// Tokens are rounded as ggml rounds them for the type, sums of a block are exact, and blocks are added up in
 // the order of columns whatever the batch: each token gets the same in every one.
 //
 // Thread rule: pure functions; strips of one product may be computed beside each other.
@@ -21,24 +21,30 @@ namespace pie {
 // Whether this processor has the instructions.
 bool can_multiply_packed();
 
-// A token for one product or several: for each block of 32 columns the integers, then all blocks' scales,
-// then what makes up for weights being stored 16 too large.
-size_t rounded_token_bytes(int64_t n_columns);
+// Whether tokens that were rounded for matrices of one format serve those of the other.
+bool rounds_alike(PackedFormat a, PackedFormat b);
 
-// `rounded` has room for rounded_token_bytes(token.size()).
-void round_token(std::span<const float> token, std::byte* rounded);
+// Of a token for one product or several: its integers, their scales, and sums of them that make up for
+// weights being stored too large.
+size_t rounded_token_bytes(PackedFormat format, size_t n_columns);
+
+// `rounded` has room for rounded_token_bytes(format, token.size()).
+void round_token(PackedFormat format, std::span<const float> token, std::byte* rounded);
 
 struct PackedProduct {
-    const std::byte* matrix = nullptr; // [n_strips][packed_strip_bytes]
-    int64_t n_columns = 0;
-    const std::byte* tokens = nullptr; // [n_tokens][rounded_token_bytes(n_columns)]
-    int64_t n_tokens = 0;
+    PackedFormat format{};
+    const std::byte* matrix = nullptr; // [n_strips][packed_strip_bytes(format, n_columns)]
+    size_t n_columns = 0;
+    const std::byte* tokens = nullptr; // [n_tokens][rounded_token_bytes(format, n_columns)]
+    size_t n_tokens = 0;
     float* products = nullptr; // [n_tokens][n_rows()]
-    int64_t n_strips = 0;
+    size_t n_strips = 0;
 
-    int64_t n_rows() const { return n_strips * packed_rows; }
+    size_t n_rows() const { return n_strips * packed_rows; }
+    size_t strip_bytes() const { return packed_strip_bytes(format, n_columns); }
+    size_t token_bytes() const { return rounded_token_bytes(format, n_columns); }
 };
 
-void multiply_packed(const PackedProduct& product, int64_t begin_strip, int64_t end_strip);
+void multiply_packed(const PackedProduct& product, size_t begin_strip, size_t end_strip);
 
 } // namespace pie

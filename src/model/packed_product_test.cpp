@@ -8,6 +8,7 @@
 #include <ggml-cpu.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -22,13 +23,14 @@ using pie::testing::random_numbers;
 // A matrix as a file has it, and packed.
 class Matrix {
   public:
-    Matrix(int64_t n_columns, const std::vector<float>& weights)
-        : file_(pie::make_matrix_copy("matrix", GGML_TYPE_Q5_0, n_columns,
-                                      static_cast<int64_t>(weights.size()) / n_columns,
-                                      ggml_backend_cpu_buffer_type())
+    Matrix(ggml_type type, size_t n_columns, const std::vector<float>& weights)
+        : file_(pie::make_matrix_copy(
+                    "matrix", type,
+                    {static_cast<int64_t>(n_columns), static_cast<int64_t>(weights.size() / n_columns), 1},
+                    ggml_backend_cpu_buffer_type())
                     .value()) {
-        ggml_quantize_chunk(GGML_TYPE_Q5_0, weights.data(), file_.tensor->data, 0, file_.tensor->ne[1],
-                            n_columns, nullptr);
+        ggml_quantize_chunk(type, weights.data(), file_.tensor->data, 0, file_.tensor->ne[1],
+                            file_.tensor->ne[0], nullptr);
         packed_ = pie::pack(*file_.tensor).value();
     }
 
@@ -37,18 +39,23 @@ class Matrix {
         return pie::product(file_.tensor, tokens);
     }
     std::vector<float> product(std::span<const float> tokens) const {
-        const int64_t n_columns = pie::matrix_columns(packed());
-        const int64_t n_tokens = static_cast<int64_t>(tokens.size()) / n_columns;
-        const size_t token_bytes = pie::rounded_token_bytes(n_columns);
-        std::vector<std::byte> rounded(token_bytes * static_cast<size_t>(n_tokens));
-        for (size_t i = 0; i < static_cast<size_t>(n_tokens); ++i) {
-            const auto n = static_cast<size_t>(n_columns);
-            pie::round_token(tokens.subspan(i * n, n), &rounded[i * token_bytes]);
+        const pie::PackedFormat format = pie::packed_format(packed());
+        const auto n_columns = static_cast<size_t>(pie::matrix_columns(packed()));
+        const size_t n_tokens = tokens.size() / n_columns;
+        const size_t token_bytes = pie::rounded_token_bytes(format, n_columns);
+        std::vector<std::byte> rounded(token_bytes * n_tokens);
+        for (size_t i = 0; i < n_tokens; ++i) {
+            pie::round_token(format, tokens.subspan(i * n_columns, n_columns), &rounded[i * token_bytes]);
         }
-        std::vector<float> products(static_cast<size_t>(pie::matrix_rows(packed()) * n_tokens));
-        const int64_t n_strips = packed().ne[1];
-        pie::multiply_packed({static_cast<const std::byte*>(packed().data), n_columns, rounded.data(),
-                              n_tokens, products.data(), n_strips},
+        std::vector<float> products(static_cast<size_t>(pie::matrix_rows(packed())) * n_tokens);
+        const auto n_strips = static_cast<size_t>(packed().ne[1]);
+        pie::multiply_packed({.format = format,
+                              .matrix = static_cast<const std::byte*>(packed().data),
+                              .n_columns = n_columns,
+                              .tokens = rounded.data(),
+                              .n_tokens = n_tokens,
+                              .products = products.data(),
+                              .n_strips = n_strips},
                              0, n_strips);
         return products;
     }
@@ -57,6 +64,8 @@ class Matrix {
     pie::MatrixCopy file_;
     pie::MatrixCopy packed_;
 };
+
+constexpr std::array packed_types = {GGML_TYPE_Q5_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K};
 
 double length(std::span<const float> values) {
     double sum = 0;
@@ -87,17 +96,21 @@ TEST_CASE("a packed matrix multiplies as the file's does, whatever its size and 
     if (is_left_out()) {
         return;
     }
-    for (const int64_t n_columns : {32, 64, 896}) {
-        for (const int64_t n_rows : {16, 48, 128}) {
-            const Matrix matrix(n_columns, random_numbers(n_columns * n_rows, 1));
-            CHECK(pie::is_packed(matrix.packed()));
-            CHECK(pie::matrix_rows(matrix.packed()) == n_rows);
-            for (int64_t n_tokens = 1; n_tokens <= 9; ++n_tokens) {
-                CAPTURE(n_columns);
+    for (const ggml_type type : packed_types) {
+        CAPTURE(ggml_type_name(type));
+        for (const size_t n_blocks : {1U, 2U, 7U}) {
+            CAPTURE(n_blocks);
+            const size_t n_columns = n_blocks * static_cast<size_t>(ggml_blck_size(type));
+            for (const size_t n_rows : {16U, 48U, 128U}) {
                 CAPTURE(n_rows);
-                CAPTURE(n_tokens);
-                const std::vector<float> tokens = random_numbers(n_columns * n_tokens, 2);
-                check_near(matrix.product(tokens), matrix.expected(tokens));
+                const Matrix matrix(type, n_columns, random_numbers(n_columns * n_rows, 1));
+                CHECK(pie::is_packed(matrix.packed()));
+                CHECK(pie::matrix_rows(matrix.packed()) == n_rows);
+                for (size_t n_tokens = 1; n_tokens <= 9; ++n_tokens) {
+                    CAPTURE(n_tokens);
+                    const std::vector<float> tokens = random_numbers(n_columns * n_tokens, 2);
+                    check_near(matrix.product(tokens), matrix.expected(tokens));
+                }
             }
         }
     }
@@ -107,18 +120,33 @@ TEST_CASE("sums of the largest integers are exact") {
     if (is_left_out()) {
         return;
     }
-    constexpr int64_t n_columns = 64;
-    for (const float sign : {-1.0F, 1.0F}) {
-        // Nearly all weights of a block are 15 times its scale, which one of -16 times sets.
-        std::vector<float> weights(n_columns * 16, 15.0F);
-        for (size_t i = 0; i < weights.size(); i += 32) {
-            weights[i] = -16.0F;
-        }
-        const Matrix matrix(n_columns, weights);
-        const std::vector<float> token(n_columns, sign * 127.0F);
-        const double exact = 2.0 * (31.0 * 15.0 - 16.0) * 127.0 * static_cast<double>(sign);
-        for (const float value : matrix.product(token)) {
-            CHECK(static_cast<double>(value) == exact);
+    // Nearly all weights of a block are of the largest integer that there is above the smallest; one that is
+    // smaller, or larger, sets the scale.
+    struct Extreme {
+        ggml_type type;
+        size_t n_group; // weights with one scale
+        float most;
+        float other;
+    };
+    constexpr size_t n_columns = 256;
+    for (const auto& [type, n_group, most, other] :
+         {Extreme{GGML_TYPE_Q5_0, 32, 15, -16}, Extreme{GGML_TYPE_Q4_K, 32, 15, 0},
+          Extreme{GGML_TYPE_Q6_K, 16, 31, -32}}) {
+        CAPTURE(ggml_type_name(type));
+        for (const float sign : {-1.0F, 1.0F}) {
+            CAPTURE(sign);
+            std::vector<float> weights(n_columns * 16, most);
+            for (size_t i = 0; i < weights.size(); i += n_group) {
+                weights[i] = other;
+            }
+            const Matrix matrix(type, n_columns, weights);
+            const std::vector<float> token(n_columns, sign * 127.0F);
+            check_near(matrix.product(token), matrix.expected(token));
+            const double of_group = static_cast<double>(most) * static_cast<double>(n_group - 1) + other;
+            const double exact = n_columns / static_cast<double>(n_group) * of_group * 127.0 * sign;
+            for (const float value : matrix.product(token)) {
+                CHECK(static_cast<double>(value) == doctest::Approx(exact).epsilon(0.002));
+            }
         }
     }
 }
@@ -127,10 +155,13 @@ TEST_CASE("a token of zeros, or of numbers too small for a scale, has products o
     if (is_left_out()) {
         return;
     }
-    const Matrix matrix(64, random_numbers(64 * 16, 1));
-    for (const float number : {0.0F, 1e-9F, 1e-40F}) {
-        for (const float value : matrix.product(std::vector<float>(64, number))) {
-            CHECK(value == 0.0F);
+    for (const ggml_type type : packed_types) {
+        CAPTURE(ggml_type_name(type));
+        const Matrix matrix(type, 256, random_numbers(256 * 16, 1));
+        for (const float number : {0.0F, 1e-40F}) {
+            for (const float value : matrix.product(std::vector<float>(256, number))) {
+                CHECK(value == 0.0F);
+            }
         }
     }
 }
@@ -139,13 +170,16 @@ TEST_CASE("a token that is no number spoils its own products alone") {
     if (is_left_out()) {
         return;
     }
-    const Matrix matrix(64, random_numbers(64 * 16, 1));
-    std::vector<float> tokens = random_numbers(64 * 2, 2);
-    const std::vector<float> expected = matrix.product(std::span(tokens).first(64));
-    for (const float number : {std::nanf(""), INFINITY, -INFINITY}) {
-        std::fill(tokens.begin() + 64, tokens.end(), number);
-        const std::vector<float> products = matrix.product(tokens);
-        CHECK(std::ranges::equal(std::span(products).first(16), expected));
+    for (const ggml_type type : packed_types) {
+        CAPTURE(ggml_type_name(type));
+        const Matrix matrix(type, 256, random_numbers(256 * 16, 1));
+        std::vector<float> tokens = random_numbers(256 * 2, 2);
+        const std::vector<float> expected = matrix.product(std::span(tokens).first(256));
+        for (const float number : {std::nanf(""), INFINITY, -INFINITY}) {
+            std::fill(tokens.begin() + 256, tokens.end(), number);
+            const std::vector<float> products = matrix.product(tokens);
+            CHECK(std::ranges::equal(std::span(products).first(16), expected));
+        }
     }
 }
 
@@ -153,24 +187,33 @@ TEST_CASE("a token has the same products, to the bit, in every batch") {
     if (is_left_out()) {
         return;
     }
-    constexpr int64_t n_columns = 896;
+    constexpr size_t n_columns = 1024;
     constexpr size_t n_rows = 64;
-    const Matrix matrix(n_columns, random_numbers(n_columns * static_cast<int64_t>(n_rows), 1));
-    const std::vector<float> tokens = random_numbers(n_columns * 11, 2);
-    const std::vector<float> together = matrix.product(tokens);
-    for (size_t i = 0; i < 11; ++i) {
-        const std::vector<float> alone = matrix.product(std::span(tokens).subspan(i * n_columns, n_columns));
-        CHECK(std::ranges::equal(alone, std::span(together).subspan(i * n_rows, n_rows)));
+    for (const ggml_type type : packed_types) {
+        CAPTURE(ggml_type_name(type));
+        const Matrix matrix(type, n_columns, random_numbers(n_columns * n_rows, 1));
+        const std::vector<float> tokens = random_numbers(n_columns * 11, 2);
+        const std::vector<float> together = matrix.product(tokens);
+        for (size_t i = 0; i < 11; ++i) {
+            const auto alone = matrix.product(std::span(tokens).subspan(i * n_columns, n_columns));
+            CHECK(std::ranges::equal(alone, std::span(together).subspan(i * n_rows, n_rows)));
+        }
     }
 }
 
-TEST_CASE("only Q5_0 is packed, one matrix of whole strips, and only where the processor can") {
+TEST_CASE("some types are packed, one matrix of whole strips, and only where the processor can") {
     const bool can = pie::can_multiply_packed();
-    CHECK((!can || pie::is_to_be_packed(GGML_TYPE_Q5_0, 64, 32) ||
-           pie::repacking_memory(GGML_TYPE_Q5_0, 64, 32) != nullptr));
-    CHECK_FALSE(pie::is_to_be_packed(GGML_TYPE_Q5_0, 64, 24));
-    CHECK_FALSE(pie::is_to_be_packed(GGML_TYPE_Q5_0, 64, 32, 4));
+    for (const ggml_type type : packed_types) {
+        CAPTURE(ggml_type_name(type));
+        const bool has_faster = pie::repacking_memory(type, 256, 32) != nullptr;
+        CHECK((!can || has_faster || pie::is_to_be_packed(type, 256, 32)));
+        CHECK((can || !pie::is_to_be_packed(type, 256, 32)));
+        CHECK_FALSE(pie::is_to_be_packed(type, 256, 24));
+        CHECK_FALSE(pie::is_to_be_packed(type, 256, 32, 4));
+    }
+    // ggml has kernels for it as well, which are slower where vectors have 32 bytes.
+    CHECK(pie::is_to_be_packed(GGML_TYPE_Q4_K, 256, 32) == (can && ggml_cpu_has_avx512() == 0));
     for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1, GGML_TYPE_Q8_0}) {
-        CHECK_FALSE(pie::is_to_be_packed(type, 64, 32));
+        CHECK_FALSE(pie::is_to_be_packed(type, 256, 32));
     }
 }

@@ -10,10 +10,10 @@
 
 namespace pie::testing {
 
-inline std::vector<float> random_numbers(int64_t n, uint32_t seed) {
+inline std::vector<float> random_numbers(size_t n, uint32_t seed) {
     std::mt19937 random(seed);
     std::normal_distribution<float> normal;
-    std::vector<float> numbers(static_cast<size_t>(n));
+    std::vector<float> numbers(n);
     std::ranges::generate(numbers, [&] { return normal(random); });
     return numbers;
 }

@@ -69,4 +69,13 @@ RepackedShare repacked_share(const Metadata& metadata) {
     return found;
 }
 
+Result<MatrixCopy> repack(const ggml_tensor& matrix) {
+    const MatrixShape shape = {matrix.ne[0], matrix.ne[1], matrix.ne[2]};
+    PIE_ASSIGN(MatrixCopy copy,
+               make_matrix_copy(matrix.name, matrix.type, shape,
+                                repacking_memory(matrix.type, shape[0], shape[1], shape[2])));
+    ggml_backend_tensor_set(copy.tensor, matrix.data, 0, ggml_nbytes(&matrix));
+    return copy;
+}
+
 } // namespace pie

@@ -7,6 +7,7 @@
 //
 // Thread rule: pure functions.
 
+#include "model/matrix_copy.h"
 #include "model/metadata.h"
 
 #include <ggml-backend.h>
@@ -33,5 +34,9 @@ RepackedShare repacked_share(const Metadata& metadata);
 // a way of its own; null where it has none.
 ggml_backend_buffer_type_t repacking_memory(ggml_type type, int64_t n_columns, int64_t n_rows,
                                             int64_t n_matrices = 1);
+
+// Of a matrix in host memory, or a stack of them, for which there is such memory: the copy lies there.
+// Errors: too_large (memory).
+Result<MatrixCopy> repack(const ggml_tensor& matrix);
 
 } // namespace pie

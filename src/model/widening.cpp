@@ -53,7 +53,7 @@ std::vector<std::byte> q8_0_of_q5_0(std::span<const std::byte> blocks) {
 Result<MatrixCopy> widen(const ggml_tensor& matrix) {
     ggml_backend_buffer_type_t memory = repacking_memory(GGML_TYPE_Q8_0, matrix.ne[0], matrix.ne[1]);
     PIE_ASSIGN(MatrixCopy copy,
-               make_matrix_copy(matrix.name, GGML_TYPE_Q8_0, matrix.ne[0], matrix.ne[1], memory));
+               make_matrix_copy(matrix.name, GGML_TYPE_Q8_0, {matrix.ne[0], matrix.ne[1], 1}, memory));
     const std::vector<std::byte> blocks =
         q8_0_of_q5_0({static_cast<const std::byte*>(matrix.data), ggml_nbytes(&matrix)});
     ggml_backend_tensor_set(copy.tensor, blocks.data(), 0, blocks.size());

@@ -13,11 +13,11 @@
 
 namespace pie::testing {
 
-std::unique_ptr<LoadedModel> load_tiny_model(const TinyModel& description) {
+std::unique_ptr<LoadedModel> load_tiny_model(const TinyModel& description, MatrixTypes matrix_types) {
     const TemporaryFolder folder;
     const auto path = folder.path() / "tiny.gguf";
     write_tiny_model(description, path);
-    auto model = LoadedModel::load(path);
+    auto model = LoadedModel::load(path, {.matrix_types = matrix_types});
     PIE_CHECK(model.has_value(), model.error().message.c_str());
     return *std::move(model);
 }

@@ -22,8 +22,10 @@
 
 namespace pie::testing {
 
-// Writes and loads it; ends the program where that fails.
-std::unique_ptr<LoadedModel> load_tiny_model(const TinyModel& description);
+// Writes and loads it; ends the program where that fails. libllama computes with the same matrices unless
+// those that are fastest here are asked for.
+std::unique_ptr<LoadedModel> load_tiny_model(const TinyModel& description,
+                                             MatrixTypes matrix_types = MatrixTypes::file);
 
 std::vector<TokenId> random_tokens(int32_t n, uint32_t seed);
 
