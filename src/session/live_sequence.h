@@ -37,7 +37,7 @@ struct ReuseOptions {
     int32_t seam = 8; // tokens, for pie_seam; fewer where `milliseconds` is too little for it
     // Kept tokens behind an edit, for pie_seam, that `policy` may choose to encode again. What is only
     // appended needs none.
-    int32_t repair = 16;
+    int32_t repair = 12;
     // Where above 0: seams are shortened to two tokens at the least, and only as many are repaired, as the
     // batch is expected to leave time for.
     double milliseconds = 0;
