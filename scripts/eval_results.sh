@@ -92,7 +92,7 @@ for part in ${PARTS:-checks tasks budgets keys problems}; do
     keys) measure 3 keystrokes-20,keystrokes-60,keystrokes-120 full,pie,pie+seam:1,pie+seam ;;
     problems)
         "$pie" eval run -m "$model" -n 60 --seed 1 --out "$out" --edits insertion-3 --run-code \
-            --methods full,reuse,cfe,pie,pie+seam --data "${HUMAN_EVAL:?}" >"$out/log.md"
+            --methods full,reuse,cfe,pie,pie+seam,pie+attention:12 --data "${HUMAN_EVAL:?}" >"$out/log.md"
         ;;
     *) echo "There is no part '$part'; see the head of $0." >&2 && exit 2 ;;
     esac

@@ -424,7 +424,7 @@ TEST_CASE("matrices laid out for this processor give what the file's give, but f
             const std::vector<TokenId> tokens = random_tokens(n, static_cast<uint32_t>(n));
             const std::array outputs = {n - 1};
             CHECK(testing::relative_error(ours.decode(tokens, outputs), expected.decode(tokens, outputs)) <
-                  0.02);
+                  0.05); // with AMX, tokens are rounded otherwise
         }
     }
 }
