@@ -14,7 +14,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string_view>
 #include <utility>
@@ -47,12 +47,11 @@ void release_pages(const ggml_tensor& matrix) {
     if (ggml_backend_buffer_name(matrix.buffer) != std::string_view("CPU_Mapped")) {
         return;
     }
-    const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
-    const auto data = reinterpret_cast<uintptr_t>(matrix.data);
-    const uintptr_t begin = (data + page - 1) / page * page;
-    const uintptr_t end = (data + ggml_nbytes(&matrix)) / page * page;
-    if (begin < end) {
-        madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    void* begin = matrix.data;
+    size_t n_bytes = ggml_nbytes(&matrix);
+    if (std::align(page, page, begin, n_bytes) != nullptr) {
+        madvise(begin, n_bytes / page * page, MADV_DONTNEED);
     }
 }
 

@@ -129,21 +129,21 @@ TEST_CASE("sums of the largest integers are exact") {
         float other;
     };
     constexpr size_t n_columns = 256;
-    for (const auto& [type, n_group, most, other] :
-         {Extreme{GGML_TYPE_Q5_0, 32, 15, -16}, Extreme{GGML_TYPE_Q4_K, 32, 15, 0},
-          Extreme{GGML_TYPE_Q6_K, 16, 31, -32}}) {
-        CAPTURE(ggml_type_name(type));
+    for (const Extreme& of : {Extreme{GGML_TYPE_Q5_0, 32, 15, -16}, Extreme{GGML_TYPE_Q4_K, 32, 15, 0},
+                              Extreme{GGML_TYPE_Q6_K, 16, 31, -32}}) {
+        CAPTURE(ggml_type_name(of.type));
         for (const float sign : {-1.0F, 1.0F}) {
             CAPTURE(sign);
-            std::vector<float> weights(n_columns * 16, most);
-            for (size_t i = 0; i < weights.size(); i += n_group) {
-                weights[i] = other;
+            std::vector<float> weights(n_columns * 16, of.most);
+            for (size_t i = 0; i < weights.size(); i += of.n_group) {
+                weights[i] = of.other;
             }
-            const Matrix matrix(type, n_columns, weights);
+            const Matrix matrix(of.type, n_columns, weights);
             const std::vector<float> token(n_columns, sign * 127.0F);
             check_near(matrix.product(token), matrix.expected(token));
-            const double of_group = static_cast<double>(most) * static_cast<double>(n_group - 1) + other;
-            const double exact = n_columns / static_cast<double>(n_group) * of_group * 127.0 * sign;
+            const auto n_group = static_cast<double>(of.n_group);
+            const double sum = static_cast<double>(of.most) * (n_group - 1) + static_cast<double>(of.other);
+            const double exact = n_columns / n_group * sum * 127.0 * static_cast<double>(sign);
             for (const float value : matrix.product(token)) {
                 CHECK(static_cast<double>(value) == doctest::Approx(exact).epsilon(0.002));
             }
