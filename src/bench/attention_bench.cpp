@@ -26,10 +26,7 @@ constexpr int n_repetitions = 3; // of a turn
 Result<void> run(const char* path, int32_t depth) {
     PIE_ASSIGN(const auto model, LoadedModel::load(path));
     PIE_ASSIGN(const auto cache, KvCache::create(*model, {.n_cells = depth + batch_sizes.back()}));
-    while (cache->cells().n_tokens() < depth) {
-        cache->cells().append(
-            TokenId(0)); // never encoded: what keys and values are does not matter to the time
-    }
+    fill_without_encoding(cache->cells(), depth);
     fmt::print("{} tokens cached; medians of {} in ms\ntokens   ggml   ours   times\n", depth,
                n_turns * n_repetitions);
     for (const int32_t n_tokens : batch_sizes) {

@@ -25,6 +25,12 @@ Result<double> plain_batch_milliseconds(Engine& engine, KvCache& cache, std::spa
     return taken.count();
 }
 
+void fill_without_encoding(KvCells& cells, int32_t n_tokens) {
+    while (cells.n_tokens() < n_tokens) {
+        cells.append(TokenId(0));
+    }
+}
+
 Result<std::unique_ptr<PlainBatch>> PlainBatch::create(const LoadedModel& model, int32_t n_threads,
                                                        int32_t n_cells) {
     PIE_ASSIGN(auto cache, KvCache::create(model, {.n_cells = n_cells}));
@@ -36,9 +42,7 @@ Result<std::unique_ptr<PlainBatch>> PlainBatch::create(const LoadedModel& model,
 Result<double> PlainBatch::milliseconds(int32_t n_before, int32_t n_tokens) {
     KvCells& cells = cache_->cells();
     cells.truncate(std::min(cells.n_tokens(), n_before));
-    while (cells.n_tokens() < n_before) {
-        cells.append(TokenId(0));
-    }
+    fill_without_encoding(cells, n_before);
     const std::vector<TokenId> tokens(static_cast<size_t>(n_tokens), TokenId(0));
     return plain_batch_milliseconds(*engine_, *cache_, tokens);
 }

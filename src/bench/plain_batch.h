@@ -22,6 +22,9 @@ namespace pie {
 // Behind what the cache holds, which stays as it is. Errors: those of Engine::compute.
 Result<double> plain_batch_milliseconds(Engine& engine, KvCache& cache, std::span<const TokenId> tokens);
 
+// Appends tokens for which nothing is computed until there are n_tokens.
+void fill_without_encoding(KvCells& cells, int32_t n_tokens);
+
 class PlainBatch {
   public:
     // Errors: those of making a cache of n_cells and an engine. The model outlives it.

@@ -2,7 +2,6 @@
 
 #include "engine/packed_product.h"
 #include "model/packed_matrix.h"
-#include "model/packed_product.h"
 
 #include <cmath>
 #include <string>
@@ -51,9 +50,7 @@ class GraphBuilder {
     Graph graph_;
     ggml_context* context_ = nullptr;
     // The tokens last multiplied with a packed matrix: queries, keys and values are of the same.
-    ggml_tensor* tokens_ = nullptr;
     ggml_tensor* rounded_ = nullptr;
-    PackedFormat rounded_for_{};
 };
 
 ggml_tensor* GraphBuilder::input(ggml_type type, int64_t ne0, int64_t ne1) {
@@ -74,11 +71,8 @@ ggml_tensor* GraphBuilder::product(ggml_tensor* matrix, ggml_tensor* x) {
     if (!is_packed(*matrix)) {
         return ggml_mul_mat(context_, matrix, x);
     }
-    const PackedFormat format = packed_format(*matrix);
-    if (x != tokens_ || !rounds_alike(format, rounded_for_)) {
-        tokens_ = x;
-        rounded_ = build_rounded_tokens(context_, x, format);
-        rounded_for_ = format;
+    if (rounded_ == nullptr || !serves(*rounded_, *x, *matrix)) {
+        rounded_ = build_rounded_tokens(context_, x, matrix);
     }
     return build_packed_product(context_, matrix, rounded_);
 }

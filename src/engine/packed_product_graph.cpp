@@ -12,9 +12,9 @@ namespace pie {
 namespace {
 
 // As ggml calls operators: on each of `nth` threads.
-template <PackedFormat format>
 void round_share(ggml_tensor* rounded, int ith, int nth, void* /*userdata*/) {
     const ggml_tensor* tokens = rounded->src[0];
+    const PackedFormat format = packed_format(*rounded->src[1]);
     const auto n_columns = static_cast<size_t>(tokens->ne[0]);
     for (int64_t i = ith; i < tokens->ne[1]; i += nth) {
         const auto token = static_cast<size_t>(i);
@@ -22,18 +22,6 @@ void round_share(ggml_tensor* rounded, int ith, int nth, void* /*userdata*/) {
         round_token(format, std::span(reinterpret_cast<const float*>(from), n_columns),
                     static_cast<std::byte*>(rounded->data) + token * rounded->nb[1]);
     }
-}
-
-ggml_custom_op_t round_share_for(PackedFormat format) {
-    switch (format) {
-    case PackedFormat::q5_0:
-        return round_share<PackedFormat::q5_0>;
-    case PackedFormat::q4_k:
-        return round_share<PackedFormat::q4_k>;
-    case PackedFormat::q6_k:
-        return round_share<PackedFormat::q6_k>;
-    }
-    return nullptr;
 }
 
 void multiply_share(ggml_tensor* products, int ith, int nth, void* /*userdata*/) {
@@ -54,12 +42,15 @@ void multiply_share(ggml_tensor* products, int ith, int nth, void* /*userdata*/)
 
 } // namespace
 
-ggml_tensor* build_rounded_tokens(ggml_context* context, ggml_tensor* tokens, PackedFormat format) {
-    std::array arguments = {tokens};
-    const size_t n_bytes = rounded_token_bytes(format, static_cast<size_t>(tokens->ne[0]));
+ggml_tensor* build_rounded_tokens(ggml_context* context, ggml_tensor* tokens, ggml_tensor* matrix) {
+    std::array arguments = {tokens, matrix};
+    const size_t n_bytes = rounded_token_bytes(packed_format(*matrix), static_cast<size_t>(tokens->ne[0]));
     return ggml_custom_4d(context, GGML_TYPE_I8, static_cast<int64_t>(n_bytes), tokens->ne[1], 1, 1,
-                          arguments.data(), arguments.size(), round_share_for(format), GGML_N_TASKS_MAX,
-                          nullptr);
+                          arguments.data(), arguments.size(), round_share, GGML_N_TASKS_MAX, nullptr);
+}
+
+bool serves(const ggml_tensor& rounded, const ggml_tensor& tokens, const ggml_tensor& matrix) {
+    return rounded.src[0] == &tokens && rounds_alike(packed_format(*rounded.src[1]), packed_format(matrix));
 }
 
 ggml_tensor* build_packed_product(ggml_context* context, ggml_tensor* matrix, ggml_tensor* rounded) {

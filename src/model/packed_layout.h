@@ -31,26 +31,56 @@ constexpr size_t packed_pairs_bytes = 2 * packed_rows;
 constexpr size_t packed_halves_bytes = 2 * packed_rows;
 constexpr size_t packed_low_bytes = 256; // of 32 columns
 
-// Of a block.
+// A token is rounded as ggml rounds it for the type, block by block too: integers of a byte, what makes up
+// for weights that are stored too large, and the scale in single precision.
+struct RoundedBlock32 {
+    static constexpr size_t n_columns = 32;
+    static constexpr size_t correction_begin = n_columns; // 32 bits
+    static constexpr size_t scale_begin = correction_begin + sizeof(int32_t);
+    static constexpr size_t n_bytes = scale_begin + sizeof(float);
+};
+struct RoundedBlock256 {
+    static constexpr size_t n_columns = 256;
+    static constexpr size_t sums_of_16_begin = n_columns; // of so many integers, in 16 bits
+    static constexpr size_t sums_of_32_begin = sums_of_16_begin + n_columns / 16 * sizeof(int16_t);
+    static constexpr size_t scale_begin = sums_of_32_begin + n_columns / 32 * sizeof(int16_t);
+    static constexpr size_t n_bytes = scale_begin + sizeof(float);
+};
+
 struct PackedBlock {
     size_t n_columns;
-    size_t n_bytes;
+    size_t n_bytes;       // of 16 rows
+    size_t n_token_bytes; // of a token that is multiplied with them
 };
 
 constexpr PackedBlock packed_block(PackedFormat format) {
     switch (format) {
     case PackedFormat::q5_0:
-        return {32, packed_halves_bytes + packed_low_bytes + 64};
+        return {RoundedBlock32::n_columns, packed_halves_bytes + packed_low_bytes + 64,
+                RoundedBlock32::n_bytes};
     case PackedFormat::q4_k:
-        return {256, 2 * packed_halves_bytes + 8 * packed_pairs_bytes + 8 * packed_low_bytes};
+        return {RoundedBlock256::n_columns,
+                2 * packed_halves_bytes + 8 * packed_pairs_bytes + 8 * packed_low_bytes,
+                RoundedBlock256::n_bytes};
     case PackedFormat::q6_k:
-        return {256, packed_halves_bytes + 8 * packed_pairs_bytes + 8 * (packed_low_bytes + 128)};
+        return {RoundedBlock256::n_columns,
+                packed_halves_bytes + 8 * packed_pairs_bytes + 8 * (packed_low_bytes + 128),
+                RoundedBlock256::n_bytes};
     }
     return {};
 }
 
 constexpr size_t packed_strip_bytes(PackedFormat format, size_t n_columns) {
     return n_columns / packed_block(format).n_columns * packed_block(format).n_bytes;
+}
+
+constexpr size_t rounded_token_bytes(PackedFormat format, size_t n_columns) {
+    return n_columns / packed_block(format).n_columns * packed_block(format).n_token_bytes;
+}
+
+// Whether tokens that were rounded for matrices of one format serve those of the other.
+constexpr bool rounds_alike(PackedFormat a, PackedFormat b) {
+    return packed_block(a).n_columns == packed_block(b).n_columns;
 }
 
 } // namespace pie

@@ -6,11 +6,11 @@
 
 #include <ggml-cpu.h>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
-#include <optional>
 
 namespace pie {
 namespace {
@@ -131,31 +131,20 @@ void pack_q6_k(const std::byte* file, size_t row, std::byte* packed) {
     }
 }
 
-using BlockPacker = void (*)(const std::byte* file, size_t row, std::byte* packed);
+struct Packing {
+    ggml_type type;
+    PackedFormat format;
+    void (*pack_block)(const std::byte* file, size_t row, std::byte* packed);
+};
 
-BlockPacker block_packer(PackedFormat format) {
-    switch (format) {
-    case PackedFormat::q5_0:
-        return pack_q5_0;
-    case PackedFormat::q4_k:
-        return pack_q4_k;
-    case PackedFormat::q6_k:
-        return pack_q6_k;
-    }
-    return nullptr;
-}
+constexpr std::array packings = {Packing{GGML_TYPE_Q5_0, PackedFormat::q5_0, pack_q5_0},
+                                 Packing{GGML_TYPE_Q4_K, PackedFormat::q4_k, pack_q4_k},
+                                 Packing{GGML_TYPE_Q6_K, PackedFormat::q6_k, pack_q6_k}};
 
-std::optional<PackedFormat> format_for(ggml_type type) {
-    switch (type) {
-    case GGML_TYPE_Q5_0:
-        return PackedFormat::q5_0;
-    case GGML_TYPE_Q4_K:
-        return PackedFormat::q4_k;
-    case GGML_TYPE_Q6_K:
-        return PackedFormat::q6_k;
-    default:
-        return {};
-    }
+// Null where the type is not packed.
+const Packing* packing_of(ggml_type type) {
+    const auto* const found = std::ranges::find(packings, type, &Packing::type);
+    return found == packings.end() ? nullptr : found;
 }
 
 // ggml's repacked kernels for this type go through 32 bytes at a time on such a processor, as ours do, and
@@ -167,29 +156,28 @@ bool is_packed_rather_than_repacked(ggml_type type) {
 } // namespace
 
 bool is_to_be_packed(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices) {
-    return format_for(type) && n_matrices == 1 && n_rows % static_cast<int64_t>(packed_rows) == 0 &&
-           can_multiply_packed() &&
+    return packing_of(type) != nullptr && n_matrices == 1 &&
+           n_rows % static_cast<int64_t>(packed_rows) == 0 && can_multiply_packed() &&
            (is_packed_rather_than_repacked(type) || repacking_memory(type, n_columns, n_rows) == nullptr);
 }
 
 Result<MatrixCopy> pack(const ggml_tensor& matrix) {
-    const PackedFormat format = *format_for(matrix.type);
-    const PackedBlock block = packed_block(format);
-    const BlockPacker pack_block = block_packer(format);
+    const Packing& packing = *packing_of(matrix.type);
+    const PackedBlock block = packed_block(packing.format);
     const size_t n_blocks = static_cast<size_t>(matrix.ne[0]) / block.n_columns;
     const size_t strip_bytes = n_blocks * block.n_bytes;
     const int64_t n_strips = matrix.ne[1] / static_cast<int64_t>(packed_rows);
     PIE_ASSIGN(MatrixCopy copy,
                make_matrix_copy(matrix.name, GGML_TYPE_I8, {static_cast<int64_t>(strip_bytes), n_strips, 1},
                                 ggml_backend_cpu_buffer_type()));
-    copy.tensor->op_params[0] = static_cast<int32_t>(format);
+    copy.tensor->op_params[0] = static_cast<int32_t>(packing.format);
     const size_t file_block_bytes = ggml_type_size(matrix.type);
     const auto* from = static_cast<const std::byte*>(matrix.data);
     auto* strip = static_cast<std::byte*>(copy.tensor->data);
     for (int64_t i = 0; i < n_strips; ++i, strip += strip_bytes) {
         for (size_t row = 0; row < packed_rows; ++row, from += matrix.nb[1]) {
             for (size_t b = 0; b < n_blocks; ++b) {
-                pack_block(from + b * file_block_bytes, row, strip + b * block.n_bytes);
+                packing.pack_block(from + b * file_block_bytes, row, strip + b * block.n_bytes);
             }
         }
     }

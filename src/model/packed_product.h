@@ -21,13 +21,6 @@ namespace pie {
 // Whether this processor has the instructions.
 bool can_multiply_packed();
 
-// Whether tokens that were rounded for matrices of one format serve those of the other.
-bool rounds_alike(PackedFormat a, PackedFormat b);
-
-// Of a token for one product or several: its integers, their scales, and sums of them that make up for
-// weights being stored too large.
-size_t rounded_token_bytes(PackedFormat format, size_t n_columns);
-
 // `rounded` has room for rounded_token_bytes(format, token.size()).
 void round_token(PackedFormat format, std::span<const float> token, std::byte* rounded);
 

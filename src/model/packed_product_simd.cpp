@@ -1,0 +1,469 @@
+// This file is compiled once for every instruction set that Highway knows on this architecture; HWY_NAMESPACE
+// and the vector types differ each time. The last pass also compiles what stands under HWY_ONCE.
+//
+// A vector holds four columns of eight rows as bytes. Its products with four columns of a token, added up in
+// pairs, are sixteen bits wide, and so many of them are added up as fit: four of Q5_0 (4 * 2 * 31 * 127 <
+// 2^15), half of its block; eight of Q4_K (8 * 2 * 15 * 127 < 2^15), its group of 32 columns; two of Q6_K (2
+// * 2 * 63 * 127 < 2^15), half of its group of 16. The step to 32 bits, a lane for each row, multiplies by
+// the group's scale. So a block's sum is exact; what is rounded is its product with both scales and the sum
+// over blocks, and that goes alike for each token of every tile.
+
+#include "model/packed_product.h"
+
+// Highway 1.0 narrows to bytes wrongly for the first.
+#define HWY_DISABLED_TARGETS HWY_AVX3_DL
+
+// The order matters: foreach_target.h chooses the target that highway.h then defines a namespace for.
+// clang-format off
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "model/packed_product_simd.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+// clang-format on
+
+#include "base/check.h"
+
+#include <ggml.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+HWY_BEFORE_NAMESPACE();
+namespace pie::HWY_NAMESPACE {
+
+#if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX2
+
+namespace {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+constexpr bool has_kernel = true;
+
+// 32 bytes wide on every target that comes here.
+using Bytes = hn::CappedTag<uint8_t, 32>;
+using SignedBytes = hn::CappedTag<int8_t, 32>;
+using Shorts = hn::CappedTag<int16_t, 16>;
+using Words = hn::CappedTag<uint16_t, 16>;
+using Ints = hn::CappedTag<int32_t, 8>;
+using Floats = hn::CappedTag<float, 8>;
+
+constexpr size_t vector_rows = 8;
+constexpr size_t n_vectors = packed_rows / vector_rows;
+constexpr size_t vector_bytes = 32;
+constexpr size_t group_bytes = 4 * packed_rows; // of four columns
+
+// Products with neighbours added up, which Highway 1.0 has no names for.
+HWY_INLINE hn::Vec<Shorts> multiply_pairs(hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
+    return hn::Vec<Shorts>{_mm256_maddubs_epi16(weights.raw, values.raw)};
+}
+HWY_INLINE hn::Vec<Ints> multiply_pairs(hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
+    return hn::Vec<Ints>{_mm256_madd_epi16(a.raw, b.raw)};
+}
+
+template <typename T>
+HWY_INLINE T read(const std::byte* from, size_t i) {
+    T value;
+    std::memcpy(&value, from + i * sizeof(T), sizeof(T));
+    return value;
+}
+
+HWY_INLINE hn::Vec<Bytes> load_bytes(const std::byte* from) {
+    return hn::LoadU(Bytes(), reinterpret_cast<const uint8_t*>(from));
+}
+
+// Four columns of a token, once for each row.
+HWY_INLINE hn::Vec<SignedBytes> four_columns(const std::byte* values, size_t i) {
+    return hn::BitCast(SignedBytes(), hn::Set(Ints(), read<int32_t>(values, i)));
+}
+
+// Numbers in half precision, of one vector's rows.
+HWY_INLINE hn::Vec<Floats> load_halves(const std::byte* of_strip, size_t vector) {
+    const auto* halves = reinterpret_cast<const hwy::float16_t*>(of_strip) + vector * vector_rows;
+    return hn::PromoteTo(Floats(), hn::LoadU(hn::CappedTag<hwy::float16_t, 8>(), halves));
+}
+
+constexpr float largest_byte = 127.0F;
+
+template <size_t n_tokens>
+using TokenBlocks = std::array<const std::byte*, n_tokens>;
+
+// Four columns a vector: `first` of the first 16 of 32 columns, `second` of the others.
+struct Weights {
+    hn::Vec<Bytes> first;
+    hn::Vec<Bytes> second;
+};
+
+HWY_INLINE Weights low_bits_at(const std::byte* group) {
+    const Bytes d;
+    const auto mask = hn::Set(d, 15);
+    const auto pairs = load_bytes(group);
+    return {hn::And(pairs, mask),
+            hn::And(hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(Words(), pairs))), mask)};
+}
+
+// Two groups' integers for each row, and each of the two alone, twice.
+template <typename T>
+HWY_INLINE hn::Vec<Shorts> load_pairs(const std::byte* pairs, size_t vector) {
+    const hn::CappedTag<T, 16> d;
+    return hn::PromoteTo(Shorts(), hn::LoadU(d, reinterpret_cast<const T*>(pairs) + vector * 16));
+}
+HWY_INLINE hn::Vec<Shorts> first_of(hn::Vec<Shorts> pairs) {
+    const auto lanes = hn::BitCast(Ints(), pairs);
+    const auto alone = hn::And(lanes, hn::Set(Ints(), 0xFFFF));
+    return hn::BitCast(Shorts(), hn::Or(alone, hn::ShiftLeft<16>(lanes)));
+}
+HWY_INLINE hn::Vec<Shorts> second_of(hn::Vec<Shorts> pairs) {
+    const auto lanes = hn::BitCast(Ints(), pairs);
+    const auto alone = hn::AndNot(hn::Set(Ints(), 0xFFFF), lanes);
+    const auto moved = hn::ShiftRight<16>(hn::BitCast(hn::RebindToUnsigned<Ints>(), lanes));
+    return hn::BitCast(Shorts(), hn::Or(alone, hn::BitCast(Ints(), moved)));
+}
+
+// Two groups' sums of a token's integers, once for each row.
+HWY_INLINE hn::Vec<Shorts> sums_of(const std::byte* sums, size_t pair) {
+    return hn::BitCast(Shorts(), hn::Set(Ints(), read<int32_t>(sums, pair)));
+}
+
+HWY_INLINE hn::Vec<Floats> token_scale(const std::byte* token_block) {
+    return hn::Set(Floats(), read<float>(token_block + RoundedBlock256::scale_begin, 0));
+}
+
+// Its weights are stored 16 too large.
+struct Q5 {
+    static constexpr PackedFormat format = PackedFormat::q5_0;
+
+    template <size_t k>
+    static HWY_INLINE Weights weights_at(const std::byte* low, hn::Vec<Words> fifth_bits) {
+        const Bytes d;
+        const auto mask = hn::Set(d, 16);
+        const Weights four_bits = low_bits_at(low + k * group_bytes);
+        const auto first_fifth = hn::BitCast(d, hn::ShiftLeft<4 - k>(fifth_bits));
+        const auto second_fifth = hn::BitCast(d, hn::ShiftRight<k>(fifth_bits));
+        return {hn::Or(four_bits.first, hn::And(first_fifth, mask)),
+                hn::Or(four_bits.second, hn::And(second_fifth, mask))};
+    }
+
+    template <size_t n_tokens>
+    static HWY_INLINE void add_block(const std::byte* packed, size_t vector,
+                                     const TokenBlocks<n_tokens>& tokens, hn::Vec<Floats>* totals) {
+        const std::byte* low = packed + packed_halves_bytes + vector * vector_bytes;
+        const auto bits = hn::BitCast(Words(), load_bytes(low + packed_low_bytes));
+        const Weights weights[] = {weights_at<0>(low, bits), weights_at<1>(low, bits),
+                                   weights_at<2>(low, bits), weights_at<3>(low, bits)};
+        const auto scale = load_halves(packed, vector);
+        const auto ones = hn::Set(Shorts(), 1);
+        for (size_t t = 0; t < n_tokens; ++t) {
+            auto first = multiply_pairs(weights[0].first, four_columns(tokens[t], 0));
+            auto second = multiply_pairs(weights[0].second, four_columns(tokens[t], 4));
+            for (size_t k = 1; k < 4; ++k) {
+                first = hn::Add(first, multiply_pairs(weights[k].first, four_columns(tokens[t], k)));
+                second = hn::Add(second, multiply_pairs(weights[k].second, four_columns(tokens[t], 4 + k)));
+            }
+            const auto correction =
+                hn::Set(Ints(), read<int32_t>(tokens[t] + RoundedBlock32::correction_begin, 0));
+            const auto sum =
+                hn::Add(hn::Add(multiply_pairs(first, ones), multiply_pairs(second, ones)), correction);
+            const auto of_token = hn::Set(Floats(), read<float>(tokens[t] + RoundedBlock32::scale_begin, 0));
+            totals[t] = hn::MulAdd(hn::ConvertTo(Floats(), sum), hn::Mul(scale, of_token), totals[t]);
+        }
+    }
+};
+
+struct Q4K {
+    static constexpr PackedFormat format = PackedFormat::q4_k;
+
+    template <size_t n_tokens>
+    static HWY_INLINE void add_group(const std::byte* weights, const TokenBlocks<n_tokens>& tokens,
+                                     size_t group, hn::Vec<Shorts> scale, hn::Vec<Ints>* sums) {
+        hn::Vec<Shorts> products[n_tokens];
+        for (size_t k = 0; k < 4; ++k) {
+            const Weights w = low_bits_at(weights + k * group_bytes);
+            for (size_t t = 0; t < n_tokens; ++t) {
+                const auto both =
+                    hn::Add(multiply_pairs(w.first, four_columns(tokens[t], 8 * group + k)),
+                            multiply_pairs(w.second, four_columns(tokens[t], 8 * group + 4 + k)));
+                products[t] = k == 0 ? both : hn::Add(products[t], both);
+            }
+        }
+        for (size_t t = 0; t < n_tokens; ++t) {
+            sums[t] = hn::Add(sums[t], multiply_pairs(products[t], scale));
+        }
+    }
+
+    template <size_t n_tokens>
+    static HWY_INLINE void add_block(const std::byte* packed, size_t vector,
+                                     const TokenBlocks<n_tokens>& tokens, hn::Vec<Floats>* totals) {
+        const std::byte* scales = packed + 2 * packed_halves_bytes;
+        const std::byte* smallest = scales + 4 * packed_pairs_bytes;
+        const std::byte* weights = smallest + 4 * packed_pairs_bytes + vector * vector_bytes;
+        hn::Vec<Ints> sums[n_tokens];
+        hn::Vec<Ints> offsets[n_tokens];
+        std::fill_n(sums, n_tokens, hn::Zero(Ints()));
+        std::fill_n(offsets, n_tokens, hn::Zero(Ints()));
+        for (size_t pair = 0; pair < 4; ++pair) {
+            const auto both = load_pairs<uint8_t>(scales + pair * packed_pairs_bytes, vector);
+            const std::byte* first = weights + 2 * pair * packed_low_bytes;
+            add_group(first, tokens, 2 * pair, first_of(both), sums);
+            add_group(first + packed_low_bytes, tokens, 2 * pair + 1, second_of(both), sums);
+            const auto least = load_pairs<uint8_t>(smallest + pair * packed_pairs_bytes, vector);
+            for (size_t t = 0; t < n_tokens; ++t) {
+                offsets[t] = hn::Add(
+                    offsets[t],
+                    multiply_pairs(least, sums_of(tokens[t] + RoundedBlock256::sums_of_32_begin, pair)));
+            }
+        }
+        const auto scale = load_halves(packed, vector);
+        const auto offset_scale = load_halves(packed + packed_halves_bytes, vector);
+        for (size_t t = 0; t < n_tokens; ++t) {
+            const auto of_token = token_scale(tokens[t]);
+            totals[t] = hn::MulAdd(hn::ConvertTo(Floats(), sums[t]), hn::Mul(scale, of_token), totals[t]);
+            totals[t] = hn::NegMulAdd(hn::ConvertTo(Floats(), offsets[t]), hn::Mul(offset_scale, of_token),
+                                      totals[t]);
+        }
+    }
+};
+
+struct Q6K {
+    static constexpr PackedFormat format = PackedFormat::q6_k;
+    static constexpr size_t group_32_bytes = packed_low_bytes + 2 * group_bytes;
+
+    static HWY_INLINE hn::Vec<Bytes> whole(hn::Vec<Bytes> low, hn::Vec<Words> upper) {
+        const Bytes d;
+        return hn::Or(low, hn::And(hn::BitCast(d, upper), hn::Set(d, 0x30)));
+    }
+
+    template <size_t n_tokens>
+    static HWY_INLINE void add_32_columns(const std::byte* weights, const TokenBlocks<n_tokens>& tokens,
+                                          size_t pair, hn::Vec<Shorts> scales, hn::Vec<Ints>* sums) {
+        const auto first_scale = first_of(scales);
+        const auto second_scale = second_of(scales);
+        for (size_t m = 0; m < 2; ++m) {
+            const auto upper = hn::BitCast(Words(), load_bytes(weights + packed_low_bytes + m * group_bytes));
+            const Weights low_a = low_bits_at(weights + 2 * m * group_bytes);
+            const Weights low_b = low_bits_at(weights + (2 * m + 1) * group_bytes);
+            const Weights a = {whole(low_a.first, hn::ShiftLeft<4>(upper)),
+                               whole(low_a.second, hn::ShiftLeft<2>(upper))};
+            const Weights b = {whole(low_b.first, upper), whole(low_b.second, hn::ShiftRight<2>(upper))};
+            const size_t column = 8 * pair + 2 * m; // by four
+            for (size_t t = 0; t < n_tokens; ++t) {
+                const auto first = hn::Add(multiply_pairs(a.first, four_columns(tokens[t], column)),
+                                           multiply_pairs(b.first, four_columns(tokens[t], column + 1)));
+                const auto second = hn::Add(multiply_pairs(a.second, four_columns(tokens[t], column + 4)),
+                                            multiply_pairs(b.second, four_columns(tokens[t], column + 5)));
+                sums[t] = hn::Add(sums[t], hn::Add(multiply_pairs(first, first_scale),
+                                                   multiply_pairs(second, second_scale)));
+            }
+        }
+    }
+
+    template <size_t n_tokens>
+    static HWY_INLINE void add_block(const std::byte* packed, size_t vector,
+                                     const TokenBlocks<n_tokens>& tokens, hn::Vec<Floats>* totals) {
+        const std::byte* pairs = packed + packed_halves_bytes;
+        const std::byte* weights = pairs + 8 * packed_pairs_bytes + vector * vector_bytes;
+        hn::Vec<Ints> sums[n_tokens];
+        hn::Vec<Ints> offsets[n_tokens]; // a 32nd of what weights are too large by
+        std::fill_n(sums, n_tokens, hn::Zero(Ints()));
+        std::fill_n(offsets, n_tokens, hn::Zero(Ints()));
+        for (size_t pair = 0; pair < 8; ++pair) {
+            const auto scales = load_pairs<int8_t>(pairs + pair * packed_pairs_bytes, vector);
+            add_32_columns(weights + pair * group_32_bytes, tokens, pair, scales, sums);
+            for (size_t t = 0; t < n_tokens; ++t) {
+                offsets[t] = hn::Add(
+                    offsets[t],
+                    multiply_pairs(scales, sums_of(tokens[t] + RoundedBlock256::sums_of_16_begin, pair)));
+            }
+        }
+        const auto scale = load_halves(packed, vector);
+        for (size_t t = 0; t < n_tokens; ++t) {
+            const auto sum = hn::Sub(sums[t], hn::ShiftLeft<5>(offsets[t]));
+            totals[t] =
+                hn::MulAdd(hn::ConvertTo(Floats(), sum), hn::Mul(scale, token_scale(tokens[t])), totals[t]);
+        }
+    }
+};
+
+// Weights are taken apart in registers, once for a few tokens.
+template <typename Format, size_t n_tokens>
+HWY_NOINLINE void multiply_tile(const PackedProduct& product, size_t first_token, const std::byte* strip,
+                                float* products) {
+    constexpr PackedBlock block_size = packed_block(Format::format);
+    const size_t n_blocks = product.n_columns / block_size.n_columns;
+    for (size_t vector = 0; vector < n_vectors; ++vector) {
+        TokenBlocks<n_tokens> tokens;
+        hn::Vec<Floats> totals[n_tokens];
+        for (size_t t = 0; t < n_tokens; ++t) {
+            tokens[t] = product.tokens + (first_token + t) * product.token_bytes();
+            totals[t] = hn::Zero(Floats());
+        }
+        for (size_t block = 0; block < n_blocks; ++block) {
+            Format::add_block(strip + block * block_size.n_bytes, vector, tokens, totals);
+            for (const std::byte*& token : tokens) {
+                token += block_size.n_token_bytes;
+            }
+        }
+        for (size_t t = 0; t < n_tokens; ++t) {
+            float* to = products + (first_token + t) * product.n_rows();
+            hn::StoreU(totals[t], Floats(), to + vector * vector_rows);
+        }
+    }
+}
+
+template <typename Format>
+void multiply_by_tiles(const PackedProduct& product, size_t strip) {
+    const std::byte* packed = product.matrix + strip * product.strip_bytes();
+    float* products = product.products + strip * packed_rows;
+    size_t i = 0;
+    for (; i + 4 <= product.n_tokens; i += 4) {
+        multiply_tile<Format, 4>(product, i, packed, products);
+    }
+    switch (product.n_tokens - i) {
+    case 1:
+        return multiply_tile<Format, 1>(product, i, packed, products);
+    case 2:
+        return multiply_tile<Format, 2>(product, i, packed, products);
+    case 3:
+        return multiply_tile<Format, 3>(product, i, packed, products);
+    default:
+        return;
+    }
+}
+
+float largest_of(const float* values, size_t n) {
+    const Floats d;
+    auto largest = hn::Zero(d);
+    for (size_t i = 0; i < n; i += vector_rows) {
+        largest = hn::Max(largest, hn::Abs(hn::LoadU(d, values + i)));
+    }
+    return hn::GetLane(hn::MaxOfLanes(d, largest));
+}
+
+// Eight numbers to as many bytes; the sum of their integers. Tokens that are no numbers may add up to
+// anything; vectors wrap around.
+HWY_INLINE int32_t round_eight(const float* values, float factor, std::byte* rounded) {
+    const auto integers = hn::NearestInt(hn::Mul(hn::LoadU(Floats(), values), hn::Set(Floats(), factor)));
+    const hn::CappedTag<int8_t, vector_rows> bytes;
+    hn::StoreU(hn::DemoteTo(bytes, integers), bytes, reinterpret_cast<int8_t*>(rounded));
+    return hn::GetLane(hn::SumOfLanes(Ints(), integers));
+}
+
+void round_block_32(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT rounded) {
+    const float unit = largest_of(values, RoundedBlock32::n_columns) / largest_byte;
+    const float scale = ggml_fp16_to_fp32(ggml_fp32_to_fp16(unit));
+    const float factor = scale == 0 ? 0.0F : 1.0F / unit;
+    uint32_t sum = 0;
+    for (size_t i = 0; i < RoundedBlock32::n_columns; i += vector_rows) {
+        sum += static_cast<uint32_t>(round_eight(values + i, factor, rounded + i));
+    }
+    const uint32_t correction = 0U - 16U * sum;
+    std::memcpy(rounded + RoundedBlock32::scale_begin, &scale, sizeof(scale));
+    std::memcpy(rounded + RoundedBlock32::correction_begin, &correction, sizeof(correction));
+}
+
+void round_block_256(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT rounded) {
+    const float most = largest_of(values, RoundedBlock256::n_columns);
+    const float factor = most == 0 ? 0.0F : largest_byte / most;
+    const float scale = most == 0 ? 0.0F : 1.0F / factor;
+    std::array<int16_t, RoundedBlock256::n_columns / 16> sums_of_16{};
+    std::array<int16_t, RoundedBlock256::n_columns / 32> sums_of_32{};
+    for (size_t i = 0; i < RoundedBlock256::n_columns; i += vector_rows) {
+        const auto sum = static_cast<int16_t>(round_eight(values + i, factor, rounded + i));
+        sums_of_16[i / 16] = static_cast<int16_t>(sums_of_16[i / 16] + sum);
+        sums_of_32[i / 32] = static_cast<int16_t>(sums_of_32[i / 32] + sum);
+    }
+    std::memcpy(rounded + RoundedBlock256::sums_of_16_begin, sums_of_16.data(), sizeof(sums_of_16));
+    std::memcpy(rounded + RoundedBlock256::sums_of_32_begin, sums_of_32.data(), sizeof(sums_of_32));
+    std::memcpy(rounded + RoundedBlock256::scale_begin, &scale, sizeof(scale));
+}
+
+} // namespace
+
+void multiply_strip(const PackedProduct& product, size_t strip) {
+    switch (product.format) {
+    case PackedFormat::q5_0:
+        return multiply_by_tiles<Q5>(product, strip);
+    case PackedFormat::q4_k:
+        return multiply_by_tiles<Q4K>(product, strip);
+    case PackedFormat::q6_k:
+        return multiply_by_tiles<Q6K>(product, strip);
+    }
+}
+
+void round_block(PackedFormat format, const float* values, std::byte* rounded) {
+    const auto round = format == PackedFormat::q5_0 ? round_block_32 : round_block_256;
+    round(values, rounded);
+}
+
+#else
+
+namespace {
+constexpr bool has_kernel = false;
+} // namespace
+
+void multiply_strip(const PackedProduct&, size_t) {
+    PIE_CHECK(false, "matrices are packed where this is not called");
+}
+void round_block(PackedFormat, const float*, std::byte*) {
+    PIE_CHECK(false, "matrices are packed where this is not called");
+}
+
+#endif
+
+bool has_packed_kernels() {
+    return has_kernel;
+}
+
+} // namespace pie::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+
+namespace pie {
+
+HWY_EXPORT(has_packed_kernels);
+HWY_EXPORT(multiply_strip);
+HWY_EXPORT(round_block);
+
+namespace {
+
+// Strips, and tokens, that are gone through again and again before the next ones: about a quarter each of
+// what processors keep in a core's second cache.
+constexpr size_t cached_bytes = size_t{128} << 10U;
+
+PackedProduct of_tokens(PackedProduct product, size_t begin, size_t n_max) {
+    product.tokens += begin * product.token_bytes();
+    product.products += begin * product.n_rows();
+    product.n_tokens = std::min(product.n_tokens - begin, n_max);
+    return product;
+}
+
+} // namespace
+
+bool can_multiply_packed() {
+    return HWY_DYNAMIC_DISPATCH(has_packed_kernels)();
+}
+
+void round_token(PackedFormat format, std::span<const float> token, std::byte* rounded) {
+    const PackedBlock block = packed_block(format);
+    for (size_t i = 0; i < token.size(); i += block.n_columns, rounded += block.n_token_bytes) {
+        HWY_DYNAMIC_DISPATCH(round_block)(format, &token[i], rounded);
+    }
+}
+
+void multiply_packed(const PackedProduct& product, size_t begin_strip, size_t end_strip) {
+    const size_t n_strips = std::max(cached_bytes / product.strip_bytes(), size_t{1});
+    const size_t n_tokens = std::max(cached_bytes / product.token_bytes() / 4, size_t{1}) * 4;
+    for (size_t strips = begin_strip; strips < end_strip; strips += n_strips) {
+        for (size_t tokens = 0; tokens < product.n_tokens; tokens += n_tokens) {
+            const PackedProduct part = of_tokens(product, tokens, n_tokens);
+            for (size_t strip = strips; strip < std::min(strips + n_strips, end_strip); ++strip) {
+                HWY_DYNAMIC_DISPATCH(multiply_strip)(part, strip);
+            }
+        }
+    }
+}
+
+} // namespace pie
+
+#endif
