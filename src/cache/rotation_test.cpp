@@ -1,8 +1,8 @@
 #include "cache/rotation.h"
 #include "cache/rotation_oracle.h"
+#include "support/instruction_sets.h"
 
 #include <doctest/doctest.h>
-#include <hwy/targets.h>
 
 #include <thread>
 
@@ -60,21 +60,6 @@ void check_against_naive(ggml_type type, RopeLayout layout, const Shape& shape, 
     CHECK(n_wrong == 0);
 }
 
-// Runs `check` once for every instruction set that both the binary and the machine have.
-template <class Check>
-void for_each_target(Check check) {
-    const std::vector<int64_t> targets = hwy::SupportedAndGeneratedTargets();
-    REQUIRE(!targets.empty());
-    for (const int64_t target : targets) {
-        hwy::SetSupportedTargetsForTest(target);
-        hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-        INFO(std::string(hwy::TargetName(target)));
-        check();
-    }
-    hwy::SetSupportedTargetsForTest(0);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
-
 } // namespace
 
 TEST_CASE("which types can be rotated") {
@@ -91,7 +76,7 @@ TEST_CASE("every instruction set, type and layout equals the naive rotation") {
                                 {80, 32, 1},   {64, 18, 2},   {128, 32, 2}, {128, 100, 1},
                                 {160, 160, 1}, {32, 2, 3},    {32, 32, 5},  {256, 64, 1}};
     std::mt19937 random(1);
-    for_each_target([&] {
+    testing::for_each_instruction_set([&] {
         for (const ggml_type type : types) {
             for (const RopeLayout layout : layouts) {
                 for (const Shape& shape : shapes) {
@@ -106,7 +91,7 @@ TEST_CASE("every instruction set, type and layout equals the naive rotation") {
 }
 
 TEST_CASE("random shapes equal the naive rotation") {
-    for_each_target([] {
+    testing::for_each_instruction_set([] {
         for (uint32_t seed = 0; seed < 60; ++seed) {
             CAPTURE(seed);
             std::mt19937 random(seed);
@@ -125,7 +110,7 @@ TEST_CASE("random shapes equal the naive rotation") {
 TEST_CASE("quantised blocks hold the bits that ggml would write") {
     const RopeParams params{.head_dim = 64, .n_rot = 64};
     std::mt19937 random(2);
-    for_each_target([&] {
+    testing::for_each_instruction_set([&] {
         for (const ggml_type type : {GGML_TYPE_Q8_0, GGML_TYPE_Q4_0}) {
             Keys keys = random_keys(type, params, random);
             const Keys before = keys;
@@ -154,7 +139,7 @@ TEST_CASE("half precision rounds to nearest, subnormal numbers and overflow incl
                             .head_dim = 32,
                             .n_rot = 2,
                             .freq_factors = {static_cast<float>(2 / 3.14159265358979)}};
-    for_each_target([&] {
+    testing::for_each_instruction_set([&] {
         for (const float value : {1.0F, -2.5F, 65504.0F, 0x1p-14F, 0x1p-24F, 0x3p-24F, -0x3FFp-24F, 0.0F}) {
             std::vector<float> row(32, 0.5F);
             row[0] = value;
@@ -176,7 +161,7 @@ TEST_CASE("half precision rounds to nearest, subnormal numbers and overflow incl
 }
 
 TEST_CASE("zero stays zero and tiny keys stay finite") {
-    for_each_target([] {
+    testing::for_each_instruction_set([] {
         for (const ggml_type type : types) {
             for (const RopeLayout layout : layouts) {
                 const RopeParams params{.layout = layout, .head_dim = 64, .n_rot = 64};

@@ -2,10 +2,10 @@
 // instruction set of this machine, cache type, sharing of heads and length, over cells in random order.
 
 #include "engine/attention.h"
+#include "support/instruction_sets.h"
 
 #include <doctest/doctest.h>
 #include <ggml.h>
-#include <hwy/targets.h>
 
 #include <algorithm>
 #include <cmath>
@@ -172,9 +172,7 @@ std::vector<Case> cases() {
 
 TEST_CASE("attention is the textbook's, for every instruction set") {
     std::mt19937 random(1);
-    for (const int64_t target : hwy::SupportedAndGeneratedTargets()) {
-        CAPTURE(std::string(hwy::TargetName(target)));
-        hwy::SetSupportedTargetsForTest(target);
+    testing::for_each_instruction_set([&] {
         for (const Case& description : cases()) {
             CAPTURE(description.shape.n_head);
             CAPTURE(description.shape.head_dim);
@@ -184,8 +182,7 @@ TEST_CASE("attention is the textbook's, for every instruction set") {
             REQUIRE(can_attend(description.shape, description.keys, description.values));
             CHECK(largest_error(random_problem(random, description)) < error_max);
         }
-    }
-    hwy::SetSupportedTargetsForTest(0);
+    });
 }
 
 TEST_CASE("attention of random batches is the textbook's") {
