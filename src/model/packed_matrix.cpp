@@ -147,10 +147,10 @@ const Packing* packing_of(ggml_type type) {
     return found == packings.end() ? nullptr : found;
 }
 
-// ggml's repacked kernels for this type go through 32 bytes at a time on such a processor, as ours do, and
-// take half as long again and more (docs/performance.md). With AVX-512 they go through 64.
+// ggml repacks this type wherever ours can be multiplied too, and of its kernels those with AMX alone are the
+// faster ones (docs/performance.md).
 bool is_packed_rather_than_repacked(ggml_type type) {
-    return type == GGML_TYPE_Q4_K && ggml_cpu_has_avx512() == 0;
+    return type == GGML_TYPE_Q4_K && ggml_cpu_has_amx_int8() == 0;
 }
 
 } // namespace

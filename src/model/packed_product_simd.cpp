@@ -1,17 +1,19 @@
 // This file is compiled once for every instruction set that Highway knows on this architecture; HWY_NAMESPACE
 // and the vector types differ each time. The last pass also compiles what stands under HWY_ONCE.
 //
-// A vector holds four columns of eight rows as bytes. Its products with four columns of a token, added up in
-// pairs, are sixteen bits wide, and so many of them are added up as fit: four of Q5_0 (4 * 2 * 31 * 127 <
-// 2^15), half of its block; eight of Q4_K (8 * 2 * 15 * 127 < 2^15), its group of 32 columns; two of Q6_K (2
-// * 2 * 63 * 127 < 2^15), half of its group of 16. The step to 32 bits, a lane for each row, multiplies by
-// the group's scale. So a block's sum is exact; what is rounded is its product with both scales and the sum
-// over blocks, and that goes alike for each token of every tile.
+// A vector holds four columns of eight rows as bytes, or of sixteen. Its products with four columns of a
+// token, added up in pairs, are sixteen bits wide, and so many of them are added up as fit: four of Q5_0 (4 *
+// 2 * 31
+// * 127 < 2^15), half of its block; eight of Q4_K (8 * 2 * 15 * 127 < 2^15), its group of 32 columns; two of
+// Q6_K (2 * 2 * 63 * 127 < 2^15), half of its group of 16. The step to 32 bits, a lane for each row,
+// multiplies by the group's scale. Where there are instructions that add up to 32 bits at once (VNNI), Q5_0
+// and Q4_K take those. So a block's sum is exact either way; what is rounded is its product with both scales
+// and the sum over blocks, and that goes alike for each token of every tile and on every processor.
 
 #include "model/packed_product.h"
 
-// Highway 1.0 narrows to bytes wrongly for the first.
-#define HWY_DISABLED_TARGETS HWY_AVX3_DL
+// Highway 1.0 leaves this target out unless told.
+#define HWY_WANT_AVX3_DL
 
 // The order matters: foreach_target.h chooses the target that highway.h then defines a namespace for.
 // clang-format off
@@ -40,26 +42,103 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr bool has_kernel = true;
 
-// 32 bytes wide on every target that comes here.
-using Bytes = hn::CappedTag<uint8_t, 32>;
-using SignedBytes = hn::CappedTag<int8_t, 32>;
-using Shorts = hn::CappedTag<int16_t, 16>;
-using Words = hn::CappedTag<uint16_t, 16>;
-using Ints = hn::CappedTag<int32_t, 8>;
-using Floats = hn::CappedTag<float, 8>;
-
+#if HWY_TARGET <= HWY_AVX3_DL
+constexpr size_t vector_rows = 16;
+#else
 constexpr size_t vector_rows = 8;
+#endif
 constexpr size_t n_vectors = packed_rows / vector_rows;
-constexpr size_t vector_bytes = 32;
+constexpr size_t vector_bytes = 4 * vector_rows;
 constexpr size_t group_bytes = 4 * packed_rows; // of four columns
 
-// Products with neighbours added up, which Highway 1.0 has no names for.
+using Bytes = hn::CappedTag<uint8_t, vector_bytes>;
+using SignedBytes = hn::CappedTag<int8_t, vector_bytes>;
+using Shorts = hn::CappedTag<int16_t, 2 * vector_rows>;
+using Words = hn::CappedTag<uint16_t, 2 * vector_rows>;
+using Ints = hn::CappedTag<int32_t, vector_rows>;
+using Floats = hn::CappedTag<float, vector_rows>;
+
+// Two groups' integers for each row, and each of the two alone, twice.
+HWY_INLINE hn::Vec<Shorts> first_of(hn::Vec<Shorts> pairs) {
+    const auto lanes = hn::BitCast(Ints(), pairs);
+    const auto alone = hn::And(lanes, hn::Set(Ints(), 0xFFFF));
+    return hn::BitCast(Shorts(), hn::Or(alone, hn::ShiftLeft<16>(lanes)));
+}
+HWY_INLINE hn::Vec<Shorts> second_of(hn::Vec<Shorts> pairs) {
+    const auto lanes = hn::BitCast(Ints(), pairs);
+    const auto alone = hn::AndNot(hn::Set(Ints(), 0xFFFF), lanes);
+    const auto moved = hn::ShiftRight<16>(hn::BitCast(hn::RebindToUnsigned<Ints>(), lanes));
+    return hn::BitCast(Shorts(), hn::Or(alone, hn::BitCast(Ints(), moved)));
+}
+
+// Products with neighbours added up, which Highway 1.0 has no names for. The sum over a group of columns is a
+// Sum, and its scale comes from a pair of groups' scales by first_scale and second_scale. For the target of
+// the first half Highway 1.0 asks for processors with VNNI, but does not tell the compiler: hence assembler.
+#if HWY_TARGET <= HWY_AVX3_DL
+
+HWY_INLINE hn::Vec<Shorts> multiply_pairs(hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
+    return hn::Vec<Shorts>{_mm512_maddubs_epi16(weights.raw, values.raw)};
+}
+HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> sum, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
+    asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
+    return sum;
+}
+
+using Sum = hn::Vec<Ints>;
+using Scale = hn::Vec<Ints>;
+
+HWY_INLINE Sum zero_sum() {
+    return hn::Zero(Ints());
+}
+HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(weights.raw), "v"(values.raw));
+    return sum;
+}
+HWY_INLINE Scale first_scale(hn::Vec<Shorts> pairs) {
+    return hn::ShiftRight<16>(hn::ShiftLeft<16>(hn::BitCast(Ints(), pairs)));
+}
+HWY_INLINE Scale second_scale(hn::Vec<Shorts> pairs) {
+    return hn::ShiftRight<16>(hn::BitCast(Ints(), pairs));
+}
+HWY_INLINE hn::Vec<Ints> add_sum(hn::Vec<Ints> total, Sum sum) {
+    return hn::Add(total, sum);
+}
+HWY_INLINE hn::Vec<Ints> add_scaled(hn::Vec<Ints> total, Sum sum, Scale scale) {
+    return hn::Add(total, hn::Mul(sum, scale));
+}
+
+#else
+
 HWY_INLINE hn::Vec<Shorts> multiply_pairs(hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
     return hn::Vec<Shorts>{_mm256_maddubs_epi16(weights.raw, values.raw)};
 }
-HWY_INLINE hn::Vec<Ints> multiply_pairs(hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
-    return hn::Vec<Ints>{_mm256_madd_epi16(a.raw, b.raw)};
+HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> sum, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
+    return hn::Add(sum, hn::Vec<Ints>{_mm256_madd_epi16(a.raw, b.raw)});
 }
+
+using Sum = hn::Vec<Shorts>;
+using Scale = hn::Vec<Shorts>;
+
+HWY_INLINE Sum zero_sum() {
+    return hn::Zero(Shorts());
+}
+HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
+    return hn::Add(sum, multiply_pairs(weights, values));
+}
+HWY_INLINE Scale first_scale(hn::Vec<Shorts> pairs) {
+    return first_of(pairs);
+}
+HWY_INLINE Scale second_scale(hn::Vec<Shorts> pairs) {
+    return second_of(pairs);
+}
+HWY_INLINE hn::Vec<Ints> add_sum(hn::Vec<Ints> total, Sum sum) {
+    return add_pairs(total, sum, hn::Set(Shorts(), 1));
+}
+HWY_INLINE hn::Vec<Ints> add_scaled(hn::Vec<Ints> total, Sum sum, Scale scale) {
+    return add_pairs(total, sum, scale);
+}
+
+#endif
 
 template <typename T>
 HWY_INLINE T read(const std::byte* from, size_t i) {
@@ -80,7 +159,7 @@ HWY_INLINE hn::Vec<SignedBytes> four_columns(const std::byte* values, size_t i) 
 // Numbers in half precision, of one vector's rows.
 HWY_INLINE hn::Vec<Floats> load_halves(const std::byte* of_strip, size_t vector) {
     const auto* halves = reinterpret_cast<const hwy::float16_t*>(of_strip) + vector * vector_rows;
-    return hn::PromoteTo(Floats(), hn::LoadU(hn::CappedTag<hwy::float16_t, 8>(), halves));
+    return hn::PromoteTo(Floats(), hn::LoadU(hn::CappedTag<hwy::float16_t, vector_rows>(), halves));
 }
 
 constexpr float largest_byte = 127.0F;
@@ -102,22 +181,11 @@ HWY_INLINE Weights low_bits_at(const std::byte* group) {
             hn::And(hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(Words(), pairs))), mask)};
 }
 
-// Two groups' integers for each row, and each of the two alone, twice.
 template <typename T>
 HWY_INLINE hn::Vec<Shorts> load_pairs(const std::byte* pairs, size_t vector) {
-    const hn::CappedTag<T, 16> d;
-    return hn::PromoteTo(Shorts(), hn::LoadU(d, reinterpret_cast<const T*>(pairs) + vector * 16));
-}
-HWY_INLINE hn::Vec<Shorts> first_of(hn::Vec<Shorts> pairs) {
-    const auto lanes = hn::BitCast(Ints(), pairs);
-    const auto alone = hn::And(lanes, hn::Set(Ints(), 0xFFFF));
-    return hn::BitCast(Shorts(), hn::Or(alone, hn::ShiftLeft<16>(lanes)));
-}
-HWY_INLINE hn::Vec<Shorts> second_of(hn::Vec<Shorts> pairs) {
-    const auto lanes = hn::BitCast(Ints(), pairs);
-    const auto alone = hn::AndNot(hn::Set(Ints(), 0xFFFF), lanes);
-    const auto moved = hn::ShiftRight<16>(hn::BitCast(hn::RebindToUnsigned<Ints>(), lanes));
-    return hn::BitCast(Shorts(), hn::Or(alone, hn::BitCast(Ints(), moved)));
+    const hn::CappedTag<T, 2 * vector_rows> d;
+    return hn::PromoteTo(Shorts(),
+                         hn::LoadU(d, reinterpret_cast<const T*>(pairs) + vector * 2 * vector_rows));
 }
 
 // Two groups' sums of a token's integers, once for each row.
@@ -152,18 +220,16 @@ struct Q5 {
         const Weights weights[] = {weights_at<0>(low, bits), weights_at<1>(low, bits),
                                    weights_at<2>(low, bits), weights_at<3>(low, bits)};
         const auto scale = load_halves(packed, vector);
-        const auto ones = hn::Set(Shorts(), 1);
         for (size_t t = 0; t < n_tokens; ++t) {
-            auto first = multiply_pairs(weights[0].first, four_columns(tokens[t], 0));
-            auto second = multiply_pairs(weights[0].second, four_columns(tokens[t], 4));
-            for (size_t k = 1; k < 4; ++k) {
-                first = hn::Add(first, multiply_pairs(weights[k].first, four_columns(tokens[t], k)));
-                second = hn::Add(second, multiply_pairs(weights[k].second, four_columns(tokens[t], 4 + k)));
+            auto first = zero_sum();
+            auto second = zero_sum();
+            for (size_t k = 0; k < 4; ++k) {
+                first = add_products(first, weights[k].first, four_columns(tokens[t], k));
+                second = add_products(second, weights[k].second, four_columns(tokens[t], 4 + k));
             }
             const auto correction =
                 hn::Set(Ints(), read<int32_t>(tokens[t] + RoundedBlock32::correction_begin, 0));
-            const auto sum =
-                hn::Add(hn::Add(multiply_pairs(first, ones), multiply_pairs(second, ones)), correction);
+            const auto sum = add_sum(add_sum(correction, first), second);
             const auto of_token = hn::Set(Floats(), read<float>(tokens[t] + RoundedBlock32::scale_begin, 0));
             totals[t] = hn::MulAdd(hn::ConvertTo(Floats(), sum), hn::Mul(scale, of_token), totals[t]);
         }
@@ -175,19 +241,18 @@ struct Q4K {
 
     template <size_t n_tokens>
     static HWY_INLINE void add_group(const std::byte* weights, const TokenBlocks<n_tokens>& tokens,
-                                     size_t group, hn::Vec<Shorts> scale, hn::Vec<Ints>* sums) {
-        hn::Vec<Shorts> products[n_tokens];
+                                     size_t group, Scale scale, hn::Vec<Ints>* sums) {
+        Sum products[n_tokens];
+        std::fill_n(products, n_tokens, zero_sum());
         for (size_t k = 0; k < 4; ++k) {
             const Weights w = low_bits_at(weights + k * group_bytes);
             for (size_t t = 0; t < n_tokens; ++t) {
-                const auto both =
-                    hn::Add(multiply_pairs(w.first, four_columns(tokens[t], 8 * group + k)),
-                            multiply_pairs(w.second, four_columns(tokens[t], 8 * group + 4 + k)));
-                products[t] = k == 0 ? both : hn::Add(products[t], both);
+                products[t] = add_products(products[t], w.first, four_columns(tokens[t], 8 * group + k));
+                products[t] = add_products(products[t], w.second, four_columns(tokens[t], 8 * group + 4 + k));
             }
         }
         for (size_t t = 0; t < n_tokens; ++t) {
-            sums[t] = hn::Add(sums[t], multiply_pairs(products[t], scale));
+            sums[t] = add_scaled(sums[t], products[t], scale);
         }
     }
 
@@ -204,13 +269,12 @@ struct Q4K {
         for (size_t pair = 0; pair < 4; ++pair) {
             const auto both = load_pairs<uint8_t>(scales + pair * packed_pairs_bytes, vector);
             const std::byte* first = weights + 2 * pair * packed_low_bytes;
-            add_group(first, tokens, 2 * pair, first_of(both), sums);
-            add_group(first + packed_low_bytes, tokens, 2 * pair + 1, second_of(both), sums);
+            add_group(first, tokens, 2 * pair, first_scale(both), sums);
+            add_group(first + packed_low_bytes, tokens, 2 * pair + 1, second_scale(both), sums);
             const auto least = load_pairs<uint8_t>(smallest + pair * packed_pairs_bytes, vector);
             for (size_t t = 0; t < n_tokens; ++t) {
-                offsets[t] = hn::Add(
-                    offsets[t],
-                    multiply_pairs(least, sums_of(tokens[t] + RoundedBlock256::sums_of_32_begin, pair)));
+                offsets[t] = add_pairs(offsets[t], least,
+                                       sums_of(tokens[t] + RoundedBlock256::sums_of_32_begin, pair));
             }
         }
         const auto scale = load_halves(packed, vector);
@@ -236,8 +300,8 @@ struct Q6K {
     template <size_t n_tokens>
     static HWY_INLINE void add_32_columns(const std::byte* weights, const TokenBlocks<n_tokens>& tokens,
                                           size_t pair, hn::Vec<Shorts> scales, hn::Vec<Ints>* sums) {
-        const auto first_scale = first_of(scales);
-        const auto second_scale = second_of(scales);
+        const auto first_scales = first_of(scales);
+        const auto second_scales = second_of(scales);
         for (size_t m = 0; m < 2; ++m) {
             const auto upper = hn::BitCast(Words(), load_bytes(weights + packed_low_bytes + m * group_bytes));
             const Weights low_a = low_bits_at(weights + 2 * m * group_bytes);
@@ -251,8 +315,7 @@ struct Q6K {
                                            multiply_pairs(b.first, four_columns(tokens[t], column + 1)));
                 const auto second = hn::Add(multiply_pairs(a.second, four_columns(tokens[t], column + 4)),
                                             multiply_pairs(b.second, four_columns(tokens[t], column + 5)));
-                sums[t] = hn::Add(sums[t], hn::Add(multiply_pairs(first, first_scale),
-                                                   multiply_pairs(second, second_scale)));
+                sums[t] = add_pairs(add_pairs(sums[t], first, first_scales), second, second_scales);
             }
         }
     }
@@ -270,9 +333,8 @@ struct Q6K {
             const auto scales = load_pairs<int8_t>(pairs + pair * packed_pairs_bytes, vector);
             add_32_columns(weights + pair * group_32_bytes, tokens, pair, scales, sums);
             for (size_t t = 0; t < n_tokens; ++t) {
-                offsets[t] = hn::Add(
-                    offsets[t],
-                    multiply_pairs(scales, sums_of(tokens[t] + RoundedBlock256::sums_of_16_begin, pair)));
+                offsets[t] = add_pairs(offsets[t], scales,
+                                       sums_of(tokens[t] + RoundedBlock256::sums_of_16_begin, pair));
             }
         }
         const auto scale = load_halves(packed, vector);
@@ -315,6 +377,11 @@ void multiply_by_tiles(const PackedProduct& product, size_t strip) {
     const std::byte* packed = product.matrix + strip * product.strip_bytes();
     float* products = product.products + strip * packed_rows;
     size_t i = 0;
+    if constexpr (vector_rows == 16) {
+        for (; i + 8 <= product.n_tokens; i += 8) {
+            multiply_tile<Format, 8>(product, i, packed, products);
+        }
+    }
     for (; i + 4 <= product.n_tokens; i += 4) {
         multiply_tile<Format, 4>(product, i, packed, products);
     }
@@ -330,22 +397,27 @@ void multiply_by_tiles(const PackedProduct& product, size_t strip) {
     }
 }
 
+using EightFloats = hn::CappedTag<float, 8>;
+using EightInts = hn::CappedTag<int32_t, 8>;
+
 float largest_of(const float* values, size_t n) {
-    const Floats d;
+    const EightFloats d;
     auto largest = hn::Zero(d);
-    for (size_t i = 0; i < n; i += vector_rows) {
+    for (size_t i = 0; i < n; i += 8) {
         largest = hn::Max(largest, hn::Abs(hn::LoadU(d, values + i)));
     }
     return hn::GetLane(hn::MaxOfLanes(d, largest));
 }
 
-// Eight numbers to as many bytes; the sum of their integers. Tokens that are no numbers may add up to
-// anything; vectors wrap around.
+// Eight numbers to as many bytes, by way of 16 bits, since Highway 1.0 takes the short way wrongly for one
+// target; the sum of their integers. Tokens that are no numbers may add up to anything; vectors wrap around.
 HWY_INLINE int32_t round_eight(const float* values, float factor, std::byte* rounded) {
-    const auto integers = hn::NearestInt(hn::Mul(hn::LoadU(Floats(), values), hn::Set(Floats(), factor)));
-    const hn::CappedTag<int8_t, vector_rows> bytes;
-    hn::StoreU(hn::DemoteTo(bytes, integers), bytes, reinterpret_cast<int8_t*>(rounded));
-    return hn::GetLane(hn::SumOfLanes(Ints(), integers));
+    const EightFloats d;
+    const auto integers = hn::NearestInt(hn::Mul(hn::LoadU(d, values), hn::Set(d, factor)));
+    const hn::CappedTag<int8_t, 8> bytes;
+    const auto shorts = hn::DemoteTo(hn::CappedTag<int16_t, 8>(), integers);
+    hn::StoreU(hn::DemoteTo(bytes, shorts), bytes, reinterpret_cast<int8_t*>(rounded));
+    return hn::GetLane(hn::SumOfLanes(EightInts(), integers));
 }
 
 void round_block_32(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT rounded) {
@@ -353,7 +425,7 @@ void round_block_32(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT ro
     const float scale = ggml_fp16_to_fp32(ggml_fp32_to_fp16(unit));
     const float factor = scale == 0 ? 0.0F : 1.0F / unit;
     uint32_t sum = 0;
-    for (size_t i = 0; i < RoundedBlock32::n_columns; i += vector_rows) {
+    for (size_t i = 0; i < RoundedBlock32::n_columns; i += 8) {
         sum += static_cast<uint32_t>(round_eight(values + i, factor, rounded + i));
     }
     const uint32_t correction = 0U - 16U * sum;
@@ -367,7 +439,7 @@ void round_block_256(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT r
     const float scale = most == 0 ? 0.0F : 1.0F / factor;
     std::array<int16_t, RoundedBlock256::n_columns / 16> sums_of_16{};
     std::array<int16_t, RoundedBlock256::n_columns / 32> sums_of_32{};
-    for (size_t i = 0; i < RoundedBlock256::n_columns; i += vector_rows) {
+    for (size_t i = 0; i < RoundedBlock256::n_columns; i += 8) {
         const auto sum = static_cast<int16_t>(round_eight(values + i, factor, rounded + i));
         sums_of_16[i / 16] = static_cast<int16_t>(sums_of_16[i / 16] + sum);
         sums_of_32[i / 32] = static_cast<int16_t>(sums_of_32[i / 32] + sum);
@@ -453,7 +525,7 @@ void round_token(PackedFormat format, std::span<const float> token, std::byte* r
 
 void multiply_packed(const PackedProduct& product, size_t begin_strip, size_t end_strip) {
     const size_t n_strips = std::max(cached_bytes / product.strip_bytes(), size_t{1});
-    const size_t n_tokens = std::max(cached_bytes / product.token_bytes() / 4, size_t{1}) * 4;
+    const size_t n_tokens = std::max(cached_bytes / product.token_bytes() / 8, size_t{1}) * 8;
     for (size_t strips = begin_strip; strips < end_strip; strips += n_strips) {
         for (size_t tokens = 0; tokens < product.n_tokens; tokens += n_tokens) {
             const PackedProduct part = of_tokens(product, tokens, n_tokens);

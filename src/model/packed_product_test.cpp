@@ -3,6 +3,7 @@
 #include "model/product.h"
 #include "model/random_numbers.h"
 #include "model/repacking.h"
+#include "support/instruction_sets.h"
 
 #include <doctest/doctest.h>
 #include <ggml-cpu.h>
@@ -106,7 +107,7 @@ TEST_CASE("a packed matrix multiplies as the file's does, whatever its size and 
                 const Matrix matrix(type, n_columns, random_numbers(n_columns * n_rows, 1));
                 CHECK(pie::is_packed(matrix.packed()));
                 CHECK(pie::matrix_rows(matrix.packed()) == n_rows);
-                for (size_t n_tokens = 1; n_tokens <= 9; ++n_tokens) {
+                for (size_t n_tokens = 1; n_tokens <= 13; ++n_tokens) {
                     CAPTURE(n_tokens);
                     const std::vector<float> tokens = random_numbers(n_columns * n_tokens, 2);
                     check_near(matrix.product(tokens), matrix.expected(tokens));
@@ -194,12 +195,30 @@ TEST_CASE("a token has the same products, to the bit, in every batch") {
     for (const ggml_type type : packed_types) {
         CAPTURE(ggml_type_name(type));
         const Matrix matrix(type, n_columns, random_numbers(n_columns * n_rows, 1));
-        const std::vector<float> tokens = random_numbers(n_columns * 11, 2);
+        const std::vector<float> tokens = random_numbers(n_columns * 13, 2);
         const std::vector<float> together = matrix.product(tokens);
-        for (size_t i = 0; i < 11; ++i) {
+        for (size_t i = 0; i < 13; ++i) {
             const auto alone = matrix.product(std::span(tokens).subspan(i * n_columns, n_columns));
             CHECK(std::ranges::equal(alone, std::span(together).subspan(i * n_rows, n_rows)));
         }
+    }
+}
+
+TEST_CASE("a token has the same products, to the bit, with every instruction set that has kernels") {
+    if (is_left_out()) {
+        return;
+    }
+    constexpr size_t n_columns = 512;
+    for (const ggml_type type : packed_types) {
+        CAPTURE(ggml_type_name(type));
+        const Matrix matrix(type, n_columns, random_numbers(n_columns * 32, 1));
+        const std::vector<float> tokens = random_numbers(n_columns * 13, 2);
+        const std::vector<float> expected = matrix.product(tokens);
+        pie::testing::for_each_instruction_set([&] {
+            if (pie::can_multiply_packed()) {
+                CHECK(std::ranges::equal(matrix.product(tokens), expected));
+            }
+        });
     }
 }
 
@@ -213,8 +232,8 @@ TEST_CASE("some types are packed, one matrix of whole strips, and only where the
         CHECK_FALSE(pie::is_to_be_packed(type, 256, 24));
         CHECK_FALSE(pie::is_to_be_packed(type, 256, 32, 4));
     }
-    // ggml has kernels for it as well, which are slower where vectors have 32 bytes.
-    CHECK(pie::is_to_be_packed(GGML_TYPE_Q4_K, 256, 32) == (can && ggml_cpu_has_avx512() == 0));
+    // ggml has kernels for it as well, of which those with AMX alone are faster.
+    CHECK(pie::is_to_be_packed(GGML_TYPE_Q4_K, 256, 32) == (can && ggml_cpu_has_amx_int8() == 0));
     for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1, GGML_TYPE_Q8_0}) {
         CHECK_FALSE(pie::is_to_be_packed(type, 256, 32));
     }
