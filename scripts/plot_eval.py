@@ -11,10 +11,13 @@ import argparse
 import csv
 import re
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 from plot_style import COLOURS, save
 from matplotlib import pyplot
+from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator, NullFormatter
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -47,33 +50,47 @@ def names(figures, place: int) -> list[str]:
     return list(dict.fromkeys(key[place] for key in figures))
 
 
-def colour_of(methods: list[str]) -> dict[str, str]:
-    return {method: COLOURS[i % len(COLOURS)] for i, method in enumerate(methods)}
+@dataclass
+class Look:
+    colour: str
+    marker: str
+    line: str
+    hatch: str
+
+
+def looks_of(methods: list[str]) -> dict[str, Look]:
+    """One for each method; where colours begin anew, shapes differ."""
+    kinds = [("o", "-", ""), ("s", "--", "////"), ("^", ":", "....")]
+    return {method: Look(COLOURS[i % len(COLOURS)], *kinds[i // len(COLOURS)]) for i, method in enumerate(methods)}
 
 
 def plot_kl(figures, folder: Path, model: str) -> None:
     methods = [m for m in names(figures, 1) if m != "full"]
     edits = [e for e in names(figures, 0) if not e.startswith("keystrokes")]
-    colours = colour_of(methods)
-    figure, axes = pyplot.subplots(figsize=(9, 4))
+    looks = looks_of(methods)
+    figure, axes = pyplot.subplots(figsize=(11, 4))
     width = 0.8 / max(len(methods), 1)
-    for i, method in enumerate(methods):
-        shown = [(x, figures[e, method]) for x, e in enumerate(edits) if (e, method) in figures]
-        axes.bar([x + (i - len(methods) / 2 + 0.5) * width for x, _ in shown], [f["kl"] for _, f in shown], width,
-                 yerr=[[min(f["low"], f["kl"] * 0.99) for _, f in shown], [f["high"] for _, f in shown]],
-                 error_kw={"linewidth": 0.6}, color=colours[method], label=method)
+    for x, edit in enumerate(edits):
+        shown = [m for m in methods if figures.get((edit, m), {}).get("kl", 0) > 0]  # a logarithm has no zero
+        for i, method in enumerate(shown):
+            entry, look = figures[edit, method], looks[method]
+            axes.bar(x + (i - len(shown) / 2 + 0.5) * width, entry["kl"], width,
+                     yerr=[[min(entry["low"], entry["kl"] * 0.99)], [entry["high"]]], error_kw={"linewidth": 0.6},
+                     color=look.colour, hatch=look.hatch, edgecolor="white", linewidth=0)
     axes.set_yscale("log")
     axes.set_xticks(range(len(edits)), edits, rotation=30, ha="right")
     axes.set_ylabel("KL(full || method), nats a token")
     axes.set_title(model)
-    axes.legend(ncols=4, fontsize=7)
+    handles = [Patch(facecolor=looks[m].colour, hatch=looks[m].hatch, edgecolor="white", linewidth=0, label=m)
+               for m in methods if any(m == key[1] and entry["kl"] > 0 for key, entry in figures.items())]
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), fontsize=7)
     save(figure, folder, f"kl_by_method-{model}")
 
 
 def plot_pareto(figures, folder: Path, model: str) -> None:
-    methods = [m for m in names(figures, 1) if m not in ("full", "reuse", "cfe")]
+    methods = [m for m in names(figures, 1) if m not in ("full", "reuse", "cfe", "other-sample", "rotate+1")]
     edits = [e for e in names(figures, 0) if not e.startswith("keystrokes")]
-    colours = colour_of(methods)
+    looks = looks_of(methods)
     columns = 4
     lines = -(-(len(edits) + 1) // columns)  # one more place, for the legend
     figure, grid = pyplot.subplots(lines, columns, figsize=(10, 2.6 * lines), squeeze=False)
@@ -82,13 +99,22 @@ def plot_pareto(figures, folder: Path, model: str) -> None:
     for axes, edit in zip(grid.flat, edits):
         shown = [(method, figures[edit, method]) for method in methods if (edit, method) in figures]
         for method, entry in shown:
-            axes.plot(entry["tokens_encoded"], max(entry["kl"], 1e-6), "o", color=colours[method])
-        axes.set_xlim(0, 1.1 * max((entry["tokens_encoded"] for _, entry in shown), default=1))
+            axes.plot(entry["tokens_encoded"], max(entry["kl"], 1e-6), looks[method].marker,
+                      color=looks[method].colour)
+        axes.set_xscale("log")
         axes.set_yscale("log")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda value, _: f"{value:g}")
+            axis.set_minor_formatter(NullFormatter())
+        axes.tick_params(labelsize=6)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        if min((entry["kl"] for _, entry in shown), default=0) > 0:
+            axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.set_title(edit, fontsize=8)
     figure.supxlabel("tokens encoded")
     figure.supylabel("KL a token")
-    handles = [pyplot.Line2D([], [], marker="o", linestyle="", color=colours[m], label=m) for m in methods]
+    handles = [pyplot.Line2D([], [], marker=looks[m].marker, linestyle="", color=looks[m].colour, label=m)
+               for m in methods]
     grid.flat[-1].legend(handles=handles, loc="center", fontsize=7)
     save(figure, folder, f"pareto-{model}")
 
@@ -96,19 +122,24 @@ def plot_pareto(figures, folder: Path, model: str) -> None:
 def plot_layers(rows: list[dict[str, str]], folder: Path, model: str) -> None:
     edits = list(dict.fromkeys(row["edit"] for row in rows))
     methods = [m for m in dict.fromkeys(row["method"] for row in rows) if m != "full"]
-    colours = colour_of(methods)
-    figure, grid = pyplot.subplots(len(edits), 2, figsize=(8, 1.9 * len(edits)), squeeze=False, sharex=True)
+    looks = looks_of(methods)
+    lines = len(edits) + 1  # one for the legend
+    figure, grid = pyplot.subplots(lines, 2, figsize=(8, 1.9 * lines), squeeze=False, sharex=True)
     for i, edit in enumerate(edits):
-        for axes, kind in zip(grid[i], ("key", "value")):
+        for axes, kind in zip(grid[i + 1], ("key", "value")):
             for method in methods:
                 points = [(int(r["layer"]), float(r[f"{kind}_cosine"])) for r in rows
                           if r["edit"] == edit and r["method"] == method]
                 if points:
-                    axes.plot(*zip(*points), color=colours[method], linewidth=1, label=method)
+                    axes.plot(*zip(*points), looks[method].line, color=looks[method].colour, linewidth=1)
             axes.set_title(f"{edit}: {kind}s", fontsize=8)
     for axes in grid[-1]:
         axes.set_xlabel("layer")
-    grid[0][0].legend(fontsize=6)
+    handles = [pyplot.Line2D([], [], linestyle=looks[m].line, color=looks[m].colour, linewidth=1, label=m)
+               for m in methods]
+    for axes in grid[0]:
+        axes.axis("off")
+    grid[0][0].legend(handles=handles, loc="lower left", ncols=2, fontsize=7)
     figure.supylabel("cosine with full recompute")
     save(figure, folder, f"layers-{model}")
 
@@ -118,11 +149,11 @@ def plot_keystrokes(figures, folder: Path, model: str) -> None:
     methods = [m for m in names(typed, 1) if m != "full"]
     if not methods:
         return
-    colours = colour_of(methods)
+    looks = looks_of(methods)
     figure, axes = pyplot.subplots()
     for method in methods:
         points = sorted((entry["edits"], entry["kl"]) for (_, m), entry in typed.items() if m == method)
-        axes.plot(*zip(*points), "o-", color=colours[method], label=method)
+        axes.plot(*zip(*points), looks[method].marker + looks[method].line, color=looks[method].colour, label=method)
     axes.set_yscale("log")
     axes.set_xlabel("edits, one after the other")
     axes.set_ylabel("KL a token")
