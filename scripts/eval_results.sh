@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # eval_results.sh [MODEL] [SAMPLES] [OUT]: the measurements of docs/results.md, over source trees named by package
 # and version, which land in the cache. SAMPLES are of each language and setting. Run again, it goes on where it
-# was, and with more SAMPLES it adds to what is there. PARTS names some of checks, tasks, budgets, keys and problems;
-# "problems" runs code that the model wrote, in a sandbox, and needs HUMAN_EVAL, the path of HumanEval.jsonl.gz.
-# The Java sources need Maven.
+# was, and with more SAMPLES it adds to what is there. PARTS names some of checks, tasks, budgets, long, keys and
+# problems; "problems" runs code that the model wrote, in a sandbox, and needs HUMAN_EVAL, the path of
+# HumanEval.jsonl.gz. The Java sources need Maven.
 set -euo pipefail
 
 # shellcheck source=scripts/pinned.sh
@@ -47,14 +47,21 @@ fetch_java() { # GROUP NAME VERSION: a library, as its archive of sources holds 
     fi
 }
 
-build() { # FOLDER LANGUAGE
-    local file=$data/$1.jsonl
+build() { # FOLDER LANGUAGE SUFFIX FEWEST MOST: prompts of so many tokens
+    local file=$data/$1$3.jsonl
     [[ -e $file ]] || "$pie" eval build --repo "$sources/$1" --name "${1%-*}" --lang "$2" -n 40 --seed 1 \
-        --tokens-min 1000 --tokens-max 1800 --out "$file"
+        --tokens-min "$4" --tokens-max "$5" --out "$file"
+    files+=("$file")
 }
 
-measure() { # SAMPLES EDITS METHODS [OUT]
-    "$pie" eval run -m "$model" -n "$1" --seed 1 --out "${4:-$out}" -c 4096 --edits "$2" --methods "$3" \
+build_all() { # SUFFIX FEWEST MOST
+    files=()
+    for folder in flask-3.0.3 rich-13.7.1 networkx-3.3; do build "$folder" python "$@"; done
+    for folder in commons-lang3-3.14.0 gson-2.11.0; do build "$folder" java "$@"; done
+}
+
+measure() { # SAMPLES EDITS METHODS [OUT [CONTEXT]]
+    "$pie" eval run -m "$model" -n "$1" --seed 1 --out "${4:-$out}" -c "${5:-4096}" --edits "$2" --methods "$3" \
         --data "${files[@]}" >"$out/log.md"
 }
 
@@ -69,17 +76,13 @@ fetch_python rich 13.7.1
 fetch_python networkx 3.3
 fetch_java org.apache.commons commons-lang3 3.14.0
 fetch_java com.google.code.gson gson 2.11.0
-python_folders=(flask-3.0.3 rich-13.7.1 networkx-3.3)
-java_folders=(commons-lang3-3.14.0 gson-2.11.0)
-files=()
-for folder in "${python_folders[@]}"; do build "$folder" python && files+=("$data/$folder.jsonl"); done
-for folder in "${java_folders[@]}"; do build "$folder" java && files+=("$data/$folder.jsonl"); done
+build_all "" 1000 1800
 
 edits=insertion,deletion,edition,contextual-single-5,contextual-single-15,contextual-multi-5,contextual-multi-15,rename,typing
 methods=full,reuse,cfe,pie,pie+seam:1,pie+seam,pie+attention:16,pie+attention:64
 budgets=full,pie,pie+seam:1,pie+seam:2,pie+seam:4,pie+seam:8,pie+seam:16,pie+seam:32,pie+seam:64
 budgets+=,pie+attention:8,pie+attention:12,pie+attention:16
-for part in ${PARTS:-checks tasks budgets keys problems}; do
+for part in ${PARTS:-checks tasks budgets long keys problems}; do
     echo "== $part: $(date)" >&2
     case $part in
     checks) measure 5 insertion,typing full,full:64,prefix,pie,pie+seam,pie+heal,other-sample,rotate+1 ;;
@@ -88,6 +91,12 @@ for part in ${PARTS:-checks tasks budgets keys problems}; do
         # By themselves, so that tables show methods over the same rows.
         measure 3 typing,insertion,contextual-single-5,contextual-multi-5 "$budgets" "$out/budgets"
         keep "$out/budgets"
+        ;;
+    long)
+        build_all -long 2500 3800
+        measure 3 "$edits" "$methods" "$out/long" 6144
+        keep "$out/long"
+        build_all "" 1000 1800
         ;;
     keys) measure 3 keystrokes-20,keystrokes-60,keystrokes-120 full,pie,pie+seam:1,pie+seam ;;
     problems)
