@@ -7,8 +7,8 @@
 // * 127 < 2^15), half of its block; eight of Q4_K (8 * 2 * 15 * 127 < 2^15), its group of 32 columns; two of
 // Q6_K (2 * 2 * 63 * 127 < 2^15), half of its group of 16. The step to 32 bits, a lane for each row,
 // multiplies by the group's scale. Where there are instructions that add up to 32 bits at once (VNNI), Q5_0
-// and Q4_K take those. So a block's sum is exact either way; what is rounded is its product with both scales
-// and the sum over blocks, and that goes alike for each token of every tile and on every processor.
+// and Q4_K take those instead. So a block's sum is exact either way; what is rounded is its product with both
+// scales and the sum over blocks, and that goes alike for each token of every tile and on every processor.
 
 #include "model/packed_product.h"
 
@@ -30,6 +30,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+
+#if HWY_ARCH_X86
+#include <cpuid.h>
+#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace pie::HWY_NAMESPACE {
@@ -71,72 +75,82 @@ HWY_INLINE hn::Vec<Shorts> second_of(hn::Vec<Shorts> pairs) {
     return hn::BitCast(Shorts(), hn::Or(alone, hn::BitCast(Ints(), moved)));
 }
 
-// Products with neighbours added up, which Highway 1.0 has no names for. The sum over a group of columns is a
-// Sum, and its scale comes from a pair of groups' scales by first_scale and second_scale. For the target of
-// the first half Highway 1.0 asks for processors with VNNI, but does not tell the compiler: hence assembler.
+// Products of neighbours, added up; Highway 1.0 has no names for these.
+HWY_INLINE hn::Vec<Shorts> multiply_pairs(hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
 #if HWY_TARGET <= HWY_AVX3_DL
-
-HWY_INLINE hn::Vec<Shorts> multiply_pairs(hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
     return hn::Vec<Shorts>{_mm512_maddubs_epi16(weights.raw, values.raw)};
-}
-HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> sum, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
-    asm("vpdpwssd %2, %1, %0" : "+v"(sum.raw) : "v"(a.raw), "v"(b.raw));
-    return sum;
-}
-
-using Sum = hn::Vec<Ints>;
-using Scale = hn::Vec<Ints>;
-
-HWY_INLINE Sum zero_sum() {
-    return hn::Zero(Ints());
-}
-HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
-    asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(weights.raw), "v"(values.raw));
-    return sum;
-}
-HWY_INLINE Scale first_scale(hn::Vec<Shorts> pairs) {
-    return hn::ShiftRight<16>(hn::ShiftLeft<16>(hn::BitCast(Ints(), pairs)));
-}
-HWY_INLINE Scale second_scale(hn::Vec<Shorts> pairs) {
-    return hn::ShiftRight<16>(hn::BitCast(Ints(), pairs));
-}
-HWY_INLINE hn::Vec<Ints> add_sum(hn::Vec<Ints> total, Sum sum) {
-    return hn::Add(total, sum);
-}
-HWY_INLINE hn::Vec<Ints> add_scaled(hn::Vec<Ints> total, Sum sum, Scale scale) {
-    return hn::Add(total, hn::Mul(sum, scale));
-}
-
 #else
-
-HWY_INLINE hn::Vec<Shorts> multiply_pairs(hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
     return hn::Vec<Shorts>{_mm256_maddubs_epi16(weights.raw, values.raw)};
-}
-HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> sum, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
-    return hn::Add(sum, hn::Vec<Ints>{_mm256_madd_epi16(a.raw, b.raw)});
+#endif
 }
 
-using Sum = hn::Vec<Shorts>;
-using Scale = hn::Vec<Shorts>;
+// How the products of a group of columns are added up to a Sum, and that, times the group's scale, to a
+// total. With VNNI: at once. No target of Highway 1.0 tells the compiler of these instructions, hence
+// assembler.
+struct AtOnce {
+    using Sum = hn::Vec<Ints>;
+    using Scale = hn::Vec<Ints>;
 
-HWY_INLINE Sum zero_sum() {
-    return hn::Zero(Shorts());
-}
-HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
-    return hn::Add(sum, multiply_pairs(weights, values));
-}
-HWY_INLINE Scale first_scale(hn::Vec<Shorts> pairs) {
-    return first_of(pairs);
-}
-HWY_INLINE Scale second_scale(hn::Vec<Shorts> pairs) {
-    return second_of(pairs);
-}
-HWY_INLINE hn::Vec<Ints> add_sum(hn::Vec<Ints> total, Sum sum) {
-    return add_pairs(total, sum, hn::Set(Shorts(), 1));
-}
-HWY_INLINE hn::Vec<Ints> add_scaled(hn::Vec<Ints> total, Sum sum, Scale scale) {
-    return add_pairs(total, sum, scale);
-}
+#if HWY_TARGET <= HWY_AVX3_DL
+    static HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
+        asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(weights.raw), "v"(values.raw));
+        return sum;
+    }
+    static HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> total, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
+        asm("vpdpwssd %2, %1, %0" : "+v"(total.raw) : "v"(a.raw), "v"(b.raw));
+        return total;
+    }
+#else
+    static HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
+        asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum.raw) : "x"(weights.raw), "x"(values.raw));
+        return sum;
+    }
+    static HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> total, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
+        asm("%{vex%} vpdpwssd %2, %1, %0" : "+x"(total.raw) : "x"(a.raw), "x"(b.raw));
+        return total;
+    }
+#endif
+
+    static HWY_INLINE Sum zero() {
+        return hn::Zero(Ints());
+    }
+    static HWY_INLINE Scale first_scale(hn::Vec<Shorts> pairs) {
+        return hn::ShiftRight<16>(hn::ShiftLeft<16>(hn::BitCast(Ints(), pairs)));
+    }
+    static HWY_INLINE Scale second_scale(hn::Vec<Shorts> pairs) {
+        return hn::ShiftRight<16>(hn::BitCast(Ints(), pairs));
+    }
+    static HWY_INLINE hn::Vec<Ints> add(hn::Vec<Ints> total, Sum sum) {
+        return hn::Add(total, sum);
+    }
+    static HWY_INLINE hn::Vec<Ints> add_scaled(hn::Vec<Ints> total, Sum sum, Scale scale) {
+        return hn::Add(total, hn::Mul(sum, scale));
+    }
+};
+
+#if HWY_TARGET > HWY_AVX3_DL
+
+// Without: in pairs of sixteen bits first.
+struct InPairs {
+    using Sum = hn::Vec<Shorts>;
+    using Scale = hn::Vec<Shorts>;
+
+    static HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
+        return hn::Add(sum, multiply_pairs(weights, values));
+    }
+    static HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> total, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
+        return hn::Add(total, hn::Vec<Ints>{_mm256_madd_epi16(a.raw, b.raw)});
+    }
+    static HWY_INLINE Sum zero() { return hn::Zero(Shorts()); }
+    static HWY_INLINE Scale first_scale(hn::Vec<Shorts> pairs) { return first_of(pairs); }
+    static HWY_INLINE Scale second_scale(hn::Vec<Shorts> pairs) { return second_of(pairs); }
+    static HWY_INLINE hn::Vec<Ints> add(hn::Vec<Ints> total, Sum sum) {
+        return add_pairs(total, sum, hn::Set(Shorts(), 1));
+    }
+    static HWY_INLINE hn::Vec<Ints> add_scaled(hn::Vec<Ints> total, Sum sum, Scale scale) {
+        return add_pairs(total, sum, scale);
+    }
+};
 
 #endif
 
@@ -198,6 +212,7 @@ HWY_INLINE hn::Vec<Floats> token_scale(const std::byte* token_block) {
 }
 
 // Its weights are stored 16 too large.
+template <typename Sums>
 struct Q5 {
     static constexpr PackedFormat format = PackedFormat::q5_0;
 
@@ -221,38 +236,41 @@ struct Q5 {
                                    weights_at<2>(low, bits), weights_at<3>(low, bits)};
         const auto scale = load_halves(packed, vector);
         for (size_t t = 0; t < n_tokens; ++t) {
-            auto first = zero_sum();
-            auto second = zero_sum();
+            auto first = Sums::zero();
+            auto second = Sums::zero();
             for (size_t k = 0; k < 4; ++k) {
-                first = add_products(first, weights[k].first, four_columns(tokens[t], k));
-                second = add_products(second, weights[k].second, four_columns(tokens[t], 4 + k));
+                first = Sums::add_products(first, weights[k].first, four_columns(tokens[t], k));
+                second = Sums::add_products(second, weights[k].second, four_columns(tokens[t], 4 + k));
             }
             const auto correction =
                 hn::Set(Ints(), read<int32_t>(tokens[t] + RoundedBlock32::correction_begin, 0));
-            const auto sum = add_sum(add_sum(correction, first), second);
+            const auto sum = Sums::add(Sums::add(correction, first), second);
             const auto of_token = hn::Set(Floats(), read<float>(tokens[t] + RoundedBlock32::scale_begin, 0));
             totals[t] = hn::MulAdd(hn::ConvertTo(Floats(), sum), hn::Mul(scale, of_token), totals[t]);
         }
     }
 };
 
+template <typename Sums>
 struct Q4K {
     static constexpr PackedFormat format = PackedFormat::q4_k;
 
     template <size_t n_tokens>
     static HWY_INLINE void add_group(const std::byte* weights, const TokenBlocks<n_tokens>& tokens,
-                                     size_t group, Scale scale, hn::Vec<Ints>* sums) {
-        Sum products[n_tokens];
-        std::fill_n(products, n_tokens, zero_sum());
+                                     size_t group, typename Sums::Scale scale, hn::Vec<Ints>* sums) {
+        typename Sums::Sum products[n_tokens];
+        std::fill_n(products, n_tokens, Sums::zero());
         for (size_t k = 0; k < 4; ++k) {
             const Weights w = low_bits_at(weights + k * group_bytes);
             for (size_t t = 0; t < n_tokens; ++t) {
-                products[t] = add_products(products[t], w.first, four_columns(tokens[t], 8 * group + k));
-                products[t] = add_products(products[t], w.second, four_columns(tokens[t], 8 * group + 4 + k));
+                products[t] =
+                    Sums::add_products(products[t], w.first, four_columns(tokens[t], 8 * group + k));
+                products[t] =
+                    Sums::add_products(products[t], w.second, four_columns(tokens[t], 8 * group + 4 + k));
             }
         }
         for (size_t t = 0; t < n_tokens; ++t) {
-            sums[t] = add_scaled(sums[t], products[t], scale);
+            sums[t] = Sums::add_scaled(sums[t], products[t], scale);
         }
     }
 
@@ -269,12 +287,12 @@ struct Q4K {
         for (size_t pair = 0; pair < 4; ++pair) {
             const auto both = load_pairs<uint8_t>(scales + pair * packed_pairs_bytes, vector);
             const std::byte* first = weights + 2 * pair * packed_low_bytes;
-            add_group(first, tokens, 2 * pair, first_scale(both), sums);
-            add_group(first + packed_low_bytes, tokens, 2 * pair + 1, second_scale(both), sums);
+            add_group(first, tokens, 2 * pair, Sums::first_scale(both), sums);
+            add_group(first + packed_low_bytes, tokens, 2 * pair + 1, Sums::second_scale(both), sums);
             const auto least = load_pairs<uint8_t>(smallest + pair * packed_pairs_bytes, vector);
             for (size_t t = 0; t < n_tokens; ++t) {
-                offsets[t] = add_pairs(offsets[t], least,
-                                       sums_of(tokens[t] + RoundedBlock256::sums_of_32_begin, pair));
+                offsets[t] = Sums::add_pairs(offsets[t], least,
+                                             sums_of(tokens[t] + RoundedBlock256::sums_of_32_begin, pair));
             }
         }
         const auto scale = load_halves(packed, vector);
@@ -288,6 +306,7 @@ struct Q4K {
     }
 };
 
+template <typename Sums>
 struct Q6K {
     static constexpr PackedFormat format = PackedFormat::q6_k;
     static constexpr size_t group_32_bytes = packed_low_bytes + 2 * group_bytes;
@@ -315,7 +334,8 @@ struct Q6K {
                                            multiply_pairs(b.first, four_columns(tokens[t], column + 1)));
                 const auto second = hn::Add(multiply_pairs(a.second, four_columns(tokens[t], column + 4)),
                                             multiply_pairs(b.second, four_columns(tokens[t], column + 5)));
-                sums[t] = add_pairs(add_pairs(sums[t], first, first_scales), second, second_scales);
+                sums[t] =
+                    Sums::add_pairs(Sums::add_pairs(sums[t], first, first_scales), second, second_scales);
             }
         }
     }
@@ -333,8 +353,8 @@ struct Q6K {
             const auto scales = load_pairs<int8_t>(pairs + pair * packed_pairs_bytes, vector);
             add_32_columns(weights + pair * group_32_bytes, tokens, pair, scales, sums);
             for (size_t t = 0; t < n_tokens; ++t) {
-                offsets[t] = add_pairs(offsets[t], scales,
-                                       sums_of(tokens[t] + RoundedBlock256::sums_of_16_begin, pair));
+                offsets[t] = Sums::add_pairs(offsets[t], scales,
+                                             sums_of(tokens[t] + RoundedBlock256::sums_of_16_begin, pair));
             }
         }
         const auto scale = load_halves(packed, vector);
@@ -397,6 +417,29 @@ void multiply_by_tiles(const PackedProduct& product, size_t strip) {
     }
 }
 
+template <typename Sums>
+void multiply_adding(const PackedProduct& product, size_t strip) {
+    switch (product.format) {
+    case PackedFormat::q5_0:
+        return multiply_by_tiles<Q5<Sums>>(product, strip);
+    case PackedFormat::q4_k:
+        return multiply_by_tiles<Q4K<Sums>>(product, strip);
+    case PackedFormat::q6_k:
+        return multiply_by_tiles<Q6K<Sums>>(product, strip);
+    }
+}
+
+#if HWY_TARGET == HWY_AVX2
+// Highway knows VNNI with AVX-512 alone.
+bool has_avx_vnni() {
+    unsigned eax = 0;
+    unsigned ebx = 0;
+    unsigned ecx = 0;
+    unsigned edx = 0;
+    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4U & 1U) != 0;
+}
+#endif
+
 using EightFloats = hn::CappedTag<float, 8>;
 using EightInts = hn::CappedTag<int32_t, 8>;
 
@@ -452,14 +495,14 @@ void round_block_256(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT r
 } // namespace
 
 void multiply_strip(const PackedProduct& product, size_t strip) {
-    switch (product.format) {
-    case PackedFormat::q5_0:
-        return multiply_by_tiles<Q5>(product, strip);
-    case PackedFormat::q4_k:
-        return multiply_by_tiles<Q4K>(product, strip);
-    case PackedFormat::q6_k:
-        return multiply_by_tiles<Q6K>(product, strip);
-    }
+#if HWY_TARGET == HWY_AVX2
+    static const bool has_vnni = has_avx_vnni();
+    return has_vnni ? multiply_adding<AtOnce>(product, strip) : multiply_adding<InPairs>(product, strip);
+#elif HWY_TARGET == HWY_AVX3
+    return multiply_adding<InPairs>(product, strip);
+#else
+    return multiply_adding<AtOnce>(product, strip);
+#endif
 }
 
 void round_block(PackedFormat format, const float* values, std::byte* rounded) {
