@@ -61,6 +61,9 @@ struct Drafting {
 // Inside the code of a line: behind its first character and before its last two.
 std::optional<Cursor> draw(const SourceTree& tree, Random& random) {
     const SourceFile& file = tree.files[random.below(tree.files.size())];
+    if (file.lines.empty()) {
+        return {};
+    }
     const size_t line = random.below(file.lines.size());
     const std::string& text = file.lines[line];
     const size_t begin = text.find_first_not_of(" \t");
