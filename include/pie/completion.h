@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,9 +75,10 @@ struct CompletionOptions {
     StopOptions stop = {};
     int32_t n_probs = 0; // tokens whose probabilities are told, at each place
     ProbabilityKind probabilities = ProbabilityKind::before_sampling;
-    // Most tokens to draft from the sequence itself and check in one batch; 0: none. Only at temperature 0,
-    // where the completion stays what it is without, as far as batches of several sizes round alike.
-    int32_t draft_max = 0;
+    // Most tokens to draft from the sequence itself and check in one batch; 0: none. Without a value 15 at
+    // most, as long as batches of several tokens cost little on this machine. Only at temperature 0, where
+    // the completion stays what it is without, as far as batches of several sizes round alike.
+    std::optional<int32_t> draft_max = {};
     // For a Session to make its cache hold the text; the time in which others are served does not count.
     // Beyond it the completion is empty (FinishReason::time_limit), and the cache is brought up to date in
     // the background. 0: none.

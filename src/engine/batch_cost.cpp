@@ -7,7 +7,7 @@ namespace {
 
 constexpr double kept = 0.97; // of the older batches' weight, with each new one
 // Of a batch of one, for each token more, as long as no batches of several sizes were seen.
-constexpr double share_of_token = 0.5;
+constexpr double likely_share_of_token = 0.5;
 
 } // namespace
 
@@ -23,19 +23,33 @@ void BatchCost::record(int32_t n_tokens, double milliseconds) {
     product_ = kept * product_ + n * milliseconds;
 }
 
+BatchCost::Line BatchCost::line() const {
+    Line line = {.mean_tokens = tokens_ / weight_, .mean_milliseconds = milliseconds_ / weight_};
+    const double variance = tokens_squared_ / weight_ - line.mean_tokens * line.mean_tokens;
+    const double slope = variance > 0.25
+                             ? (product_ / weight_ - line.mean_tokens * line.mean_milliseconds) / variance
+                             : line.mean_milliseconds / (line.mean_tokens - 1 + 1 / likely_share_of_token);
+    // A token costs something, and not more than its share of a batch, whatever a disturbed machine says.
+    const double share = line.mean_milliseconds / line.mean_tokens;
+    line.slope = std::clamp(slope, 0.02 * share, share);
+    return line;
+}
+
 int32_t BatchCost::tokens_within(double milliseconds) const {
     if (weight_ == 0) {
         return 0;
     }
-    const double mean_tokens = tokens_ / weight_;
-    const double mean_milliseconds = milliseconds_ / weight_;
-    const double variance = tokens_squared_ / weight_ - mean_tokens * mean_tokens;
-    double slope = variance > 0.25 ? (product_ / weight_ - mean_tokens * mean_milliseconds) / variance
-                                   : mean_milliseconds / (mean_tokens - 1 + 1 / share_of_token);
-    // A token costs something, and not more than its share of a batch, whatever a disturbed machine says.
-    slope = std::clamp(slope, 0.02 * mean_milliseconds / mean_tokens, mean_milliseconds / mean_tokens);
-    const double tokens = mean_tokens + (milliseconds - mean_milliseconds) / slope;
+    const Line known = line();
+    const double tokens = known.mean_tokens + (milliseconds - known.mean_milliseconds) / known.slope;
     return static_cast<int32_t>(std::clamp(tokens, 0.0, 1e6));
+}
+
+double BatchCost::share_of_token() const {
+    if (weight_ == 0) {
+        return likely_share_of_token;
+    }
+    const Line known = line();
+    return known.slope / (known.mean_milliseconds - known.slope * (known.mean_tokens - 1));
 }
 
 } // namespace pie

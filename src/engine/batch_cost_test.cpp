@@ -30,6 +30,21 @@ TEST_CASE("from batches of one token, a token more is taken to cost half of that
     CHECK(cost.tokens_within(20 + 10 * 3.5) == 4);
 }
 
+TEST_CASE("what a token more costs is told as a share of a batch of one") {
+    BatchCost cost;
+    CHECK(cost.share_of_token() == doctest::Approx(0.5));
+    cost.record(1, 20);
+    CHECK(cost.share_of_token() == doctest::Approx(0.5));
+    for (const int32_t n : {1, 8, 1, 20, 33, 1, 1, 12}) {
+        cost.record(n, 15 + 5.0 * n);
+    }
+    CHECK(cost.share_of_token() == doctest::Approx(0.25));
+    for (int i = 0; i < 1000; ++i) { // those of several sizes are forgotten
+        cost.record(1, 30);
+    }
+    CHECK(cost.share_of_token() == doctest::Approx(0.5));
+}
+
 TEST_CASE("a machine that became slower is believed after some batches") {
     BatchCost cost;
     for (int i = 0; i < 50; ++i) {

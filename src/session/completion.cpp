@@ -122,7 +122,7 @@ Result<Generation> begin(const LiveSequence& sequence, const CompletionOptions& 
 
 Result<Completion> run_alone(LiveSequence& sequence, const CompletionOptions& options,
                              Generation generation) {
-    Decoder decoder(sequence, options.sampling.temperature == 0.0F ? options.draft_max : 0);
+    Decoder decoder(sequence, options.sampling.temperature == 0.0F ? options.draft_max : std::optional(0));
     std::span<const float> logits = sequence.logits();
     while (!generation.is_over()) {
         const TokenId token = generation.take_next(logits);

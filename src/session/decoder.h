@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,8 +25,8 @@ namespace pie {
 
 class Decoder {
   public:
-    // Drafts of up to `draft_max` tokens; 0: none.
-    Decoder(LiveSequence& sequence, int32_t draft_max) : sequence_(sequence), length_(draft_max) {}
+    // Drafts of up to `draft_max` tokens; 0: none. Without a value as long as they are likely to pay.
+    Decoder(LiveSequence& sequence, std::optional<int32_t> draft_max);
 
     // Appends `token`; the logits behind it, valid until the next call. No more than `n_draft_max` tokens are
     // drafted behind it. Errors: those of LiveSequence::extend.
@@ -43,9 +44,11 @@ class Decoder {
     std::span<const float> last_logits() const; // behind the token that was advanced by last
     Result<void> extend(std::vector<TokenId> batch);
     void drop_refused();
+    bool pays() const;
     std::vector<TokenId> draft(TokenId token, int32_t n_draft_max) const;
 
     LiveSequence& sequence_;
+    bool only_where_it_pays_;
     DraftLength length_;
     std::vector<TokenId> batch_; // the last one: a token and the draft behind it
     size_t n_used_ = 0;          // of its tokens, from the front: what was advanced by
