@@ -2,13 +2,13 @@
 // and the vector types differ each time. The last pass also compiles what stands under HWY_ONCE.
 //
 // A vector holds four columns of eight rows as bytes, or of sixteen. Its products with four columns of a
-// token, added up in pairs, are sixteen bits wide, and so many of them are added up as fit: four of Q5_0 (4 *
-// 2 * 31
-// * 127 < 2^15), half of its block; eight of Q4_K (8 * 2 * 15 * 127 < 2^15), its group of 32 columns; two of
-// Q6_K (2 * 2 * 63 * 127 < 2^15), half of its group of 16. The step to 32 bits, a lane for each row,
-// multiplies by the group's scale. Where there are instructions that add up to 32 bits at once (VNNI), Q5_0
-// and Q4_K take those instead. So a block's sum is exact either way; what is rounded is its product with both
-// scales and the sum over blocks, and that goes alike for each token of every tile and on every processor.
+// token, added up in pairs, are sixteen bits wide, and so many of them are added up as fit: four of Q5_0
+// (4 * 2 * 31 * 127 < 2^15), half of its block; eight of Q4_K (8 * 2 * 15 * 127 < 2^15), its group of 32
+// columns; two of Q6_K (2 * 2 * 63 * 127 < 2^15), half of its group of 16. The step to 32 bits, a lane for
+// each row, multiplies by the group's scale. Where there are instructions that add up to 32 bits at once
+// (VNNI), Q5_0 and Q4_K take those instead. So a block's sum is exact either way; what is rounded is its
+// product with both scales and the sum over blocks, and that goes alike for each token of every tile and on
+// every processor.
 
 #include "model/packed_product.h"
 
