@@ -58,16 +58,21 @@ class Look:
     hatch: str
 
 
-def looks_of(methods: list[str]) -> dict[str, Look]:
-    """One for each method; where colours begin anew, shapes differ."""
+def looks_of(rows: list[dict[str, str]]) -> dict[str, Look]:
+    """One for each method, in all plots; where colours begin anew, shapes differ. What was measured most comes
+    first."""
+    counts: dict[str, int] = defaultdict(int)
+    for row in rows:
+        if row["method"] != "full":
+            counts[row["method"]] += int(row["rows"])
     kinds = [("o", "-", ""), ("s", "--", "////"), ("^", ":", "....")]
-    return {method: Look(COLOURS[i % len(COLOURS)], *kinds[i // len(COLOURS)]) for i, method in enumerate(methods)}
+    return {method: Look(COLOURS[i % len(COLOURS)], *kinds[i // len(COLOURS) % len(kinds)])
+            for i, method in enumerate(sorted(counts, key=lambda method: -counts[method]))}
 
 
-def plot_kl(figures, folder: Path, model: str) -> None:
+def plot_kl(figures, looks: dict[str, Look], folder: Path, model: str) -> None:
     methods = [m for m in names(figures, 1) if m != "full"]
     edits = [e for e in names(figures, 0) if not e.startswith("keystrokes")]
-    looks = looks_of(methods)
     figure, axes = pyplot.subplots(figsize=(11, 4))
     width = 0.8 / max(len(methods), 1)
     for x, edit in enumerate(edits):
@@ -87,10 +92,9 @@ def plot_kl(figures, folder: Path, model: str) -> None:
     save(figure, folder, f"kl_by_method-{model}")
 
 
-def plot_pareto(figures, folder: Path, model: str) -> None:
+def plot_pareto(figures, looks: dict[str, Look], folder: Path, model: str) -> None:
     methods = [m for m in names(figures, 1) if m not in ("full", "reuse", "cfe", "other-sample", "rotate+1")]
     edits = [e for e in names(figures, 0) if not e.startswith("keystrokes")]
-    looks = looks_of(methods)
     columns = 4
     lines = -(-(len(edits) + 1) // columns)  # one more place, for the legend
     figure, grid = pyplot.subplots(lines, columns, figsize=(10, 2.6 * lines), squeeze=False)
@@ -119,10 +123,9 @@ def plot_pareto(figures, folder: Path, model: str) -> None:
     save(figure, folder, f"pareto-{model}")
 
 
-def plot_layers(rows: list[dict[str, str]], folder: Path, model: str) -> None:
+def plot_layers(rows: list[dict[str, str]], looks: dict[str, Look], folder: Path, model: str) -> None:
     edits = list(dict.fromkeys(row["edit"] for row in rows))
     methods = [m for m in dict.fromkeys(row["method"] for row in rows) if m != "full"]
-    looks = looks_of(methods)
     lines = len(edits) + 1  # one for the legend
     figure, grid = pyplot.subplots(lines, 2, figsize=(8, 1.9 * lines), squeeze=False, sharex=True)
     for i, edit in enumerate(edits):
@@ -144,12 +147,11 @@ def plot_layers(rows: list[dict[str, str]], folder: Path, model: str) -> None:
     save(figure, folder, f"layers-{model}")
 
 
-def plot_keystrokes(figures, folder: Path, model: str) -> None:
+def plot_keystrokes(figures, looks: dict[str, Look], folder: Path, model: str) -> None:
     typed = {key: entry for key, entry in figures.items() if re.fullmatch(r"keystrokes-\d+", key[0])}
     methods = [m for m in names(typed, 1) if m != "full"]
     if not methods:
         return
-    looks = looks_of(methods)
     figure, axes = pyplot.subplots()
     for method in methods:
         points = sorted((entry["edits"], entry["kl"]) for (_, m), entry in typed.items() if m == method)
@@ -168,13 +170,14 @@ def main() -> None:
     folder = parser.parse_args().folder
     rows = rows_of(folder / "report.csv")
     layers = rows_of(folder / "layers.csv")
+    looks = looks_of(rows)
     for model in dict.fromkeys(row["model"] for row in rows):
         figures = pooled([row for row in rows if row["model"] == model])
         name = re.sub(r"[^\w.+-]+", "_", model)
-        plot_kl(figures, folder, name)
-        plot_pareto(figures, folder, name)
-        plot_layers([row for row in layers if row["model"] == model], folder, name)
-        plot_keystrokes(figures, folder, name)
+        plot_kl(figures, looks, folder, name)
+        plot_pareto(figures, looks, folder, name)
+        plot_layers([row for row in layers if row["model"] == model], looks, folder, name)
+        plot_keystrokes(figures, looks, folder, name)
 
 
 if __name__ == "__main__":
