@@ -76,7 +76,6 @@ fetch_python rich 13.7.1
 fetch_python networkx 3.3
 fetch_java org.apache.commons commons-lang3 3.14.0
 fetch_java com.google.code.gson gson 2.11.0
-build_all "" 1000 1800
 
 edits=insertion,deletion,edition,contextual-single-5,contextual-single-15,contextual-multi-5,contextual-multi-15,rename,typing
 methods=full,reuse,cfe,pie,pie+seam:1,pie+seam,pie+attention:16,pie+attention:64
@@ -84,6 +83,7 @@ budgets=full,pie,pie+seam:1,pie+seam:2,pie+seam:4,pie+seam:8,pie+seam:16,pie+sea
 budgets+=,pie+attention:8,pie+attention:12,pie+attention:16
 for part in ${PARTS:-checks tasks budgets long keys problems}; do
     echo "== $part: $(date)" >&2
+    build_all "" 1000 1800
     case $part in
     checks) measure 5 insertion,typing full,full:64,prefix,pie,pie+seam,pie+heal,other-sample,rotate+1 ;;
     tasks) measure "$samples" "$edits" "$methods" ;;
@@ -96,7 +96,6 @@ for part in ${PARTS:-checks tasks budgets long keys problems}; do
         build_all -long 2500 3800
         measure 3 "$edits" "$methods" "$out/long" 6144
         keep "$out/long"
-        build_all "" 1000 1800
         ;;
     keys) measure 3 keystrokes-20,keystrokes-60,keystrokes-120 full,pie,pie+seam:1,pie+seam ;;
     problems)

@@ -84,45 +84,37 @@ HWY_INLINE hn::Vec<Shorts> multiply_pairs(hn::Vec<Bytes> weights, hn::Vec<Signed
 #endif
 }
 
+// No target of Highway 1.0 tells the compiler of VNNI, hence assembler. Without AVX-512 the instructions have
+// another encoding.
+#undef PIE_VNNI
+#if HWY_TARGET <= HWY_AVX3_DL
+#define PIE_VNNI(name) name " %2, %1, %0"
+#else
+#define PIE_VNNI(name) "%{vex%} " name " %2, %1, %0"
+#endif
+
 // How the products of a group of columns are added up to a Sum, and that, times the group's scale, to a
-// total. With VNNI: at once. No target of Highway 1.0 tells the compiler of these instructions, hence
-// assembler.
+// total. With VNNI: at once.
 struct AtOnce {
     using Sum = hn::Vec<Ints>;
     using Scale = hn::Vec<Ints>;
 
-#if HWY_TARGET <= HWY_AVX3_DL
     static HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
-        asm("vpdpbusd %2, %1, %0" : "+v"(sum.raw) : "v"(weights.raw), "v"(values.raw));
+        asm(PIE_VNNI("vpdpbusd") : "+v"(sum.raw) : "v"(weights.raw), "v"(values.raw));
         return sum;
     }
     static HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> total, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
-        asm("vpdpwssd %2, %1, %0" : "+v"(total.raw) : "v"(a.raw), "v"(b.raw));
+        asm(PIE_VNNI("vpdpwssd") : "+v"(total.raw) : "v"(a.raw), "v"(b.raw));
         return total;
     }
-#else
-    static HWY_INLINE Sum add_products(Sum sum, hn::Vec<Bytes> weights, hn::Vec<SignedBytes> values) {
-        asm("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum.raw) : "x"(weights.raw), "x"(values.raw));
-        return sum;
-    }
-    static HWY_INLINE hn::Vec<Ints> add_pairs(hn::Vec<Ints> total, hn::Vec<Shorts> a, hn::Vec<Shorts> b) {
-        asm("%{vex%} vpdpwssd %2, %1, %0" : "+x"(total.raw) : "x"(a.raw), "x"(b.raw));
-        return total;
-    }
-#endif
-
-    static HWY_INLINE Sum zero() {
-        return hn::Zero(Ints());
-    }
+    static HWY_INLINE Sum zero() { return hn::Zero(Ints()); }
     static HWY_INLINE Scale first_scale(hn::Vec<Shorts> pairs) {
         return hn::ShiftRight<16>(hn::ShiftLeft<16>(hn::BitCast(Ints(), pairs)));
     }
     static HWY_INLINE Scale second_scale(hn::Vec<Shorts> pairs) {
         return hn::ShiftRight<16>(hn::BitCast(Ints(), pairs));
     }
-    static HWY_INLINE hn::Vec<Ints> add(hn::Vec<Ints> total, Sum sum) {
-        return hn::Add(total, sum);
-    }
+    static HWY_INLINE hn::Vec<Ints> add(hn::Vec<Ints> total, Sum sum) { return hn::Add(total, sum); }
     static HWY_INLINE hn::Vec<Ints> add_scaled(hn::Vec<Ints> total, Sum sum, Scale scale) {
         return hn::Add(total, hn::Mul(sum, scale));
     }
