@@ -1,5 +1,7 @@
 #include "session/live_document.h"
 
+#include "prompt/blanks.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -74,17 +76,17 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
     PIE_ASSIGN(PromptWindow window,
                fitter_.fit(text, cursor, prompt_budget() - taken, taken > 0 ? context_budget() - taken : 0));
     context_.insert_into(window.tokens);
-    const std::optional<TokenId> begun = hold_back_begun(window);
+    Begun begun = hold_back_begun(window);
     if (window.tokens.empty()) {
         return fail(
             ErrorCode::invalid_argument,
             "there is no text before the cursor, and this model can only continue text; move the cursor, or "
             "use a model that fills in the middle");
     }
-    PIE_ASSIGN(UpdateReport report, sequence_.update(window.tokens, reuse, progress, begun));
+    PIE_ASSIGN(UpdateReport report, sequence_.update(window.tokens, reuse, progress, begun.token));
     lines_cut_ = {window.prefix_lines_cut, window.suffix_lines_cut};
     // A failed update leaves the sequence that it belonged to.
-    begun_ = begun ? sequence_.engine().model().vocabulary().piece(*begun) : std::string();
+    begun_ = std::move(begun.text);
     repaired_ = false;
     report.milliseconds =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -92,17 +94,23 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
 }
 
 // The last token before the cursor may be a half-typed word, which no model was trained to go on from; the
-// completion writes it anew, and often as it was: so it is encoded ahead. Where the prompt is split at the
-// cursor, training has seen such splits.
-std::optional<TokenId> LiveDocument::hold_back_begun(PromptWindow& window) const {
+// completion writes it anew, and often as it was: so it is encoded ahead. Blanks are encoded as they stand
+// before a word. Where the prompt is split at the cursor, training has seen such splits.
+LiveDocument::Begun LiveDocument::hold_back_begun(PromptWindow& window) const {
     const std::string_view prefix = window.text.prefix;
     if (layout_.kind() == LayoutKind::psm || prefix.empty() || prefix.ends_with('\n') ||
         window.tokens.size() < 2) {
         return {};
     }
-    const TokenId begun = window.tokens.back();
+    const Vocabulary& vocabulary = sequence_.engine().model().vocabulary();
+    const TokenId token = window.tokens.back();
     window.tokens.pop_back();
-    return begun;
+    std::string text = vocabulary.piece(token);
+    if (const std::optional<TokenId> blanks = blanks_before_word(vocabulary, text)) {
+        window.tokens.push_back(*blanks);
+        return {.text = text.substr(vocabulary.piece(*blanks).size()), .token = {}};
+    }
+    return {.text = std::move(text), .token = token};
 }
 
 Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const ReuseOptions& reuse) {

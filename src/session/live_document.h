@@ -96,8 +96,14 @@ class LiveDocument {
     LiveDocument(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
                  const LiveDocumentOptions& options);
 
-    // Takes the token before the cursor out of a prompt, if it is to be written anew.
-    std::optional<TokenId> hold_back_begun(PromptWindow& window) const;
+    // What of the text before the cursor completions are to write anew.
+    struct Begun {
+        std::string text;
+        std::optional<TokenId> token; // that is just this text, if it is to be encoded ahead
+    };
+
+    // Takes it out of a prompt.
+    Begun hold_back_begun(PromptWindow& window) const;
     // Tokens of a prompt, and what of them a context may take.
     size_t prompt_budget() const { return static_cast<size_t>(options_.n_ctx - options_.n_predict_max); }
     size_t context_budget() const { return prompt_budget() / 2; }
