@@ -8,7 +8,7 @@
 namespace pie {
 namespace {
 
-constexpr int32_t line_tokens_max = 32;
+constexpr int32_t line_length_max = 32; // tokens from the last control token to the end
 
 // Adds a part of a run to `runs`, as part of the last one where it continues it.
 void join(std::vector<KeptRun>& runs, const KeptRun& part) {
@@ -77,7 +77,7 @@ class Planner {
 };
 
 int32_t Planner::last_control() const {
-    for (int32_t to = n_wanted_ - 1; to >= std::max(0, n_wanted_ - 1 - line_tokens_max); --to) {
+    for (int32_t to = n_wanted_ - 1; to >= std::max(0, n_wanted_ - 1 - line_length_max); --to) {
         if (is_control_(wanted_[static_cast<size_t>(to)])) {
             return to;
         }
@@ -96,8 +96,9 @@ bool Planner::is_encoded_again(int32_t to) const {
     if (to < seam_end_ || to == n_wanted_ - 1) {
         return true;
     }
+    const bool is_on_line = to > last_control_ && to - last_control_ <= options_.line;
     return is_edited_ && options_.repair_control_tokens &&
-           (to > last_control_ || is_control_(wanted_[static_cast<size_t>(to)]));
+           (is_on_line || is_control_(wanted_[static_cast<size_t>(to)]));
 }
 
 void Planner::add_run(const KeptRun& run) {
@@ -121,7 +122,7 @@ EditPlan Planner::finish() {
 
 EditPlan plan_edit(std::span<const TokenId> wanted, int32_t n_cached, std::span<const KeptRun> runs,
                    const std::function<bool(TokenId)>& is_control, const PlanOptions& options) {
-    PIE_CHECK(options.seam >= 0, "a seam cannot be shorter than nothing");
+    PIE_CHECK(options.seam >= 0 && options.line >= 0, "nothing can be shorter than nothing");
     Planner planner(wanted, is_control, options);
     int32_t to_min = 0;
     for (const KeptRun& run : runs) {

@@ -2,9 +2,9 @@
 
 // From a diff to work: which cached tokens stay (and where they go), and which positions are encoded. Encoded
 // are the inserted tokens, a seam of `seam` tokens behind each edit, every control token behind the first
-// edit (the fill-in-the-middle markers hold what stood before them; PIE's error sits there), what follows the
-// last of them (the line at the cursor, which the model continues), and the last token, whose logits the
-// caller wants. See docs/kv-reuse.md for the figures behind the seam.
+// edit (the fill-in-the-middle markers hold what stood before them; PIE's error sits there), `line` tokens
+// behind the last of them (the line at the cursor, which the model continues), and the last token, whose
+// logits the caller wants. See docs/kv-reuse.md for the figures behind the seam.
 //
 // Thread rule: a pure function; it may run in any number of threads if `is_control` may.
 
@@ -21,7 +21,9 @@ namespace pie {
 
 struct PlanOptions {
     int32_t seam = 8; // kept tokens behind each edit that are encoded again; all of them if there are fewer
-    bool repair_control_tokens = true; // and up to 32 tokens behind the last of them
+    bool repair_control_tokens = true;
+    int32_t line =
+        32; // with them, kept tokens behind the last control token, if it is among the last 33 tokens
 };
 
 struct EditPlan {

@@ -82,11 +82,12 @@ std::vector<int32_t> sources(size_t n_wanted, const std::vector<KeptRun>& runs) 
     return source;
 }
 
-// Behind the last control token, if it has at most 32 tokens behind it.
-bool is_on_line(const Tokens& wanted, size_t p, bool (*is_control)(TokenId)) {
+// At most `line` tokens behind the last control token, if it has at most 32 tokens behind it.
+bool is_on_line(const Tokens& wanted, size_t p, bool (*is_control)(TokenId), int32_t line) {
     const auto last = std::find_if(wanted.rbegin(), wanted.rend(), is_control);
     const auto n_behind = static_cast<size_t>(last - wanted.rbegin());
-    return last != wanted.rend() && n_behind <= 32 && p >= wanted.size() - n_behind;
+    const size_t begin = wanted.size() - n_behind;
+    return last != wanted.rend() && n_behind <= 32 && p >= begin && p < begin + static_cast<size_t>(line);
 }
 
 // The rule of plan.h, read literally: each position looks back over everything before it.
@@ -110,7 +111,8 @@ Positions must_encode(const Tokens& wanted, const std::vector<int32_t>& source, 
             must = must || (is_edit(q) && only_kept_between && static_cast<int64_t>(back) < options.seam);
         }
         must = must || (options.repair_control_tokens && is_behind_edit && is_control(wanted[p]));
-        must = must || (options.repair_control_tokens && is_behind_edit && is_on_line(wanted, p, is_control));
+        must = must || (options.repair_control_tokens && is_behind_edit &&
+                        is_on_line(wanted, p, is_control, options.line));
         if (must) {
             positions.push_back(static_cast<int32_t>(p));
         }
@@ -246,6 +248,17 @@ TEST_CASE("control tokens behind the first edit are encoded again, those before 
     CHECK(encoded(plan_of(cached, shorter, {.seam = 0})) == Positions{16, 37});
 }
 
+TEST_CASE("behind the last control token the line is encoded again, or its first tokens") {
+    const Tokens cached = joined({counting(1, 40), counting(900, 1), counting(41, 10)});
+    const Tokens wanted =
+        joined({counting(1, 20), counting(500, 1), counting(21, 20), counting(900, 1), counting(41, 10)});
+    Positions all = range(41, 52);
+    all.insert(all.begin(), 20);
+    CHECK(encoded(plan_of(cached, wanted, {.seam = 0})) == all);
+    CHECK(encoded(plan_of(cached, wanted, {.seam = 0, .line = 4})) == Positions{20, 41, 42, 43, 44, 45, 51});
+    CHECK(encoded(plan_of(cached, wanted, {.seam = 0, .line = 0})) == Positions{20, 41, 51});
+}
+
 TEST_CASE("a moved block has a seam, what follows it has one, and so has the place it left") {
     const Tokens cached = joined({counting(1, 20), counting(100, 30), counting(200, 50), counting(300, 20)});
     const Tokens wanted = joined({counting(1, 20), counting(200, 50), counting(100, 30), counting(300, 20)});
@@ -268,7 +281,8 @@ TEST_CASE("random edit scripts: the plan gives every position once and encodes w
         const DiffOptions diff_options =
             random() % 2 == 0 ? DiffOptions{} : DiffOptions{.kept_run_min = 1, .moved_run_min = 3};
         const PlanOptions options{.seam = std::array{0, 1, 8, 25, 1000}[random() % 5],
-                                  .repair_control_tokens = random() % 2 == 0};
+                                  .repair_control_tokens = random() % 2 == 0,
+                                  .line = std::array{0, 3, 32}[random() % 3]};
         Tokens cached = uniform_tokens(random, random() % 301, alphabet);
         const auto n_steps = 1 + random() % 4;
         for (uint32_t step = 0; step < n_steps; ++step) {

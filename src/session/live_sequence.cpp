@@ -77,18 +77,20 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     }
     const bool repairs = options.method == ReuseMethod::pie_seam;
     const Vocabulary& vocabulary = engine_.model().vocabulary();
-    const auto plan_with_seam = [&](int32_t seam) {
-        return plan_edit(wanted, static_cast<int32_t>(cached.size()), runs,
-                         [&vocabulary](TokenId token) { return vocabulary.is_control(token); },
-                         {.seam = repairs ? seam : 0, .repair_control_tokens = repairs});
+    PlanOptions again{.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs};
+    const auto plan_again = [&] {
+        return plan_edit(
+            wanted, static_cast<int32_t>(cached.size()), runs,
+            [&vocabulary](TokenId token) { return vocabulary.is_control(token); }, again);
     };
-    EditPlan plan = plan_with_seam(options.seam);
+    EditPlan plan = plan_again();
     const int32_t affordable = options.milliseconds > 0
                                    ? engine_.batch_cost().tokens_within(options.milliseconds)
                                    : std::numeric_limits<int32_t>::max();
-    for (int32_t seam = options.seam / 2; seam >= seam_min && std::ssize(plan.encode) > affordable;
-         seam /= 2) {
-        plan = plan_with_seam(seam);
+    while (again.seam / 2 >= seam_min && std::ssize(plan.encode) > affordable) {
+        again.seam /= 2;
+        again.line /= 2;
+        plan = plan_again();
     }
     if (options.method == ReuseMethod::pie || repairs) {
         pie::encode_again(plan, worn_positions(cells, plan));
