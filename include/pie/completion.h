@@ -99,7 +99,8 @@ struct UpdateReport {
     int32_t tokens_context = 0; // of the sequence wanted
     int32_t tokens_kept = 0;    // served from the cache
     int32_t tokens_moved = 0;   // kept ones whose position changed
-    int32_t tokens_encoded = 0; // of the sequence; not one that may come next
+    int32_t tokens_encoded = 0; // of the sequence
+    int32_t tokens_ahead = 0;   // encoded along: the one before the cursor, which a completion may write anew
     int32_t tokens_exact = 0;   // of the sequence, from its start on: what a full recompute would hold
     double milliseconds = 0;    // from the call to the logits of the last token
 };

@@ -62,6 +62,7 @@ Result<void> EventReader::take(std::string_view data) {
         answer_.tokens_context = answer_.tokens_encoded + answer_.tokens_kept;
         if (event.contains("reuse")) {
             answer_.tokens_context = event.at("reuse").at("tokens_context");
+            answer_.tokens_encoded += event.at("reuse").at("tokens_ahead").get<int32_t>();
             answer_.exact = event.at("reuse").at("exact");
         }
     } catch (const Json::exception&) {

@@ -76,9 +76,11 @@ TEST_CASE("events are put together from pieces of any size") {
 TEST_CASE("what our server says of its cache") {
     EventReader reader;
     REQUIRE(reader.read(
-        R"(data: {"content":"x","stop":true,"timings":{"prompt_n":3,"cache_n":40,"predicted_n":7,"prompt_ms":1},"reuse":{"tokens_context":44,"exact":true}})"
+        R"(data: {"content":"x","stop":true,"timings":{"prompt_n":3,"cache_n":40,"predicted_n":7,"prompt_ms":1},"reuse":{"tokens_context":44,"tokens_ahead":1,"exact":true}})"
         "\n\n"));
     CHECK(reader.answer().tokens_context == 44);
+    CHECK(reader.answer().tokens_encoded ==
+          4); // what the model computed, the token before the cursor included
     CHECK(reader.answer().exact);
 }
 

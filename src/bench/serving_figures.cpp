@@ -67,7 +67,14 @@ std::optional<double> insertion_8k(const ServingCell& cell) {
 }
 
 std::optional<double> over_limit(const ServingCell& cell) {
-    return cell.over_limit;
+    return p50(cell.over_limit);
+}
+
+std::optional<double> spread_over_limit(const ServingCell& cell) {
+    const SystemSummary* limit = find_system(cell, limit_system);
+    return limit == nullptr || limit->n_steps < 2
+               ? std::nullopt
+               : std::optional(cell.over_limit->p99 / cell.over_limit->p50);
 }
 
 std::optional<double> spread(const ServingCell& cell) {
@@ -108,7 +115,8 @@ constexpr Figure table[] = {
     {"insertion at 1/4 of 4k, sooner than the best layout", at_least, 100, times, insertion_4k},
     {"insertion at 1/4 of 8k, sooner than the best layout", at_least, 200, times, insertion_8k},
     {"first token over the limit, p50", at_most, 1.1, times, over_limit},
-    {"first token, p99 over p50", at_most, 1.5, times, spread},
+    {"the same, p99 over p50", at_most, 1.5, times, spread_over_limit},
+    {"first token, whatever a step has to encode, p99 over p50", at_most, 1.5, times, spread},
     {"tokens saved, edits of up to 16 tokens at 4k", at_least, 0.99, share, saved},
     {"decoding over llama-server's", at_least, 1, times, decoding},
 };

@@ -74,14 +74,14 @@ auto place_of(const RunConditions& conditions, int32_t context, size_t rank) {
 }
 
 // Step by step, so that the ratio is not one of different steps.
-std::optional<double> over_limit(const std::vector<double>& ours, const std::vector<double>& limit) {
+std::optional<Quantiles> over_limit(const std::vector<double>& ours, const std::vector<double>& limit) {
     std::vector<double> ratios;
     for (size_t i = 0; i < std::min(ours.size(), limit.size()); ++i) {
         if (limit[i] > 0) {
             ratios.push_back(ours[i] / limit[i]);
         }
     }
-    return ratios.empty() ? std::nullopt : std::optional(median(ratios));
+    return ratios.empty() ? std::nullopt : std::optional(quantiles_of(ratios));
 }
 
 enum class Asked { anyhow, as_used };

@@ -49,9 +49,9 @@ struct ServingCell {
     RunConditions conditions;
     std::string workload;
     int32_t context = 0;
-    std::vector<SystemSummary> systems; // in the order of the table of systems, the limit last
-    std::optional<double> over_limit;   // ours over the limit, p50 of the steps' ratios
-    std::string best;                   // llama-server's quickest setting by p50; empty where there is none
+    std::vector<SystemSummary> systems;  // in the order of the table of systems, the limit last
+    std::optional<Quantiles> over_limit; // of the ratios of ours to the limit, a step each
+    std::string best;                    // llama-server's quickest setting by p50; empty where there is none
     // Llama-server's times over ours: those of its quickest setting at either quantile, and of the quickest
     // that is asked as editors ask.
     std::optional<Quantiles> sooner;

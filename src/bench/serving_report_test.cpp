@@ -43,7 +43,7 @@ TEST_CASE("ratios are to the limit, and to llama-server's best setting at each q
     REQUIRE(cells.size() == 1);
     const ServingCell& cell = cells.front();
     CHECK(cell.best == "suffix-first");
-    CHECK(*cell.over_limit == doctest::Approx(1.2));
+    CHECK(cell.over_limit->p50 == doctest::Approx(1.2));
     CHECK(cell.sooner->p50 == doctest::Approx(5));
     CHECK(cell.sooner->p99 == doctest::Approx(15)); // 300 over 20, where llama.vim has 400
     CHECK(cell.sooner_as_used->p50 == doctest::Approx(200.0 / 12));
@@ -72,7 +72,7 @@ TEST_CASE("the ratio to the limit is of the steps that have one") {
     const std::vector<ServingMeasurement> run = {measured("limit", {0, 50, 0}), measured("pie", {1, 60, 2})};
     const auto cells = summarise_serving(run);
     REQUIRE(cells.size() == 1);
-    CHECK(*cells[0].over_limit == doctest::Approx(1.2));
+    CHECK(cells[0].over_limit->p50 == doctest::Approx(1.2));
     CHECK(cells[0].systems.back().first_ms.p50 == 50);
     const std::vector<ServingMeasurement> nothing = {measured("limit", {0, 0}), measured("pie", {1, 2})};
     CHECK_FALSE(summarise_serving(nothing)[0].over_limit);

@@ -48,7 +48,9 @@ std::string times_table(std::span<const ServingCell> cells) {
         }
         const SystemSummary* limit = find_system(cell, limit_system);
         row.push_back(limit == nullptr ? "-" : both(limit->first_ms));
-        row.push_back(cell.over_limit ? fmt::format("{:.2f}", *cell.over_limit) : "-");
+        row.push_back(cell.over_limit
+                          ? fmt::format("{:.2f} / {:.2f}", cell.over_limit->p50, cell.over_limit->p99)
+                          : "-");
         row.push_back(ours == nullptr ? "-" : fmt::format("{:.2f}", ours->first_ms.p99 / ours->first_ms.p50));
         row.push_back(ours == nullptr ? "-" : percent(ours->saved, 1));
         row.push_back(both(cell.sooner_as_used));
@@ -121,7 +123,7 @@ std::string serving_lines(std::span<const ServingCell> cells) {
                        {"workload", cell.workload},        {"best", cell.best}};
         object["sooner"] = cell.sooner ? quantiles_json(*cell.sooner) : Json();
         object["sooner_as_used"] = cell.sooner_as_used ? quantiles_json(*cell.sooner_as_used) : Json();
-        object["over_limit"] = optional_json(cell.over_limit);
+        object["over_limit"] = cell.over_limit ? quantiles_json(*cell.over_limit) : Json();
         for (const SystemSummary& s : cell.systems) {
             Json& system = object["systems"][s.system];
             system["steps"] = s.n_steps;

@@ -104,10 +104,13 @@ json timings(const Completion& completion, const UpdateReport& update) {
 }
 
 json reuse(const UpdateReport& update) {
-    return {
-        {"tokens_context", update.tokens_context}, {"tokens_kept", update.tokens_kept},
-        {"tokens_moved", update.tokens_moved},     {"tokens_encoded", update.tokens_encoded},
-        {"tokens_exact", update.tokens_exact},     {"exact", update.tokens_exact >= update.tokens_context}};
+    return {{"tokens_context", update.tokens_context},
+            {"tokens_kept", update.tokens_kept},
+            {"tokens_moved", update.tokens_moved},
+            {"tokens_encoded", update.tokens_encoded},
+            {"tokens_ahead", update.tokens_ahead},
+            {"tokens_exact", update.tokens_exact},
+            {"exact", update.tokens_exact >= update.tokens_context}};
 }
 
 json generation_settings(const Model& model, const GenerationRequest& request) {

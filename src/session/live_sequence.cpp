@@ -168,6 +168,7 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         pie::encode_again(edit, std::array{Position(report.tokens_context - 1)});
         PIE_TRY(run(edit, sequence, options.method, report_progress, 2));
         keep_ahead();
+        report.tokens_ahead = 1;
     } else {
         edit = plan(wanted, options);
         PIE_TRY(run(edit, wanted, options.method, report_progress));
