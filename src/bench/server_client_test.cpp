@@ -79,8 +79,7 @@ TEST_CASE("what our server says of its cache") {
         R"(data: {"content":"x","stop":true,"timings":{"prompt_n":3,"cache_n":40,"predicted_n":7,"prompt_ms":1},"reuse":{"tokens_context":44,"tokens_ahead":1,"exact":true}})"
         "\n\n"));
     CHECK(reader.answer().tokens_context == 44);
-    CHECK(reader.answer().tokens_encoded ==
-          4); // what the model computed, the token before the cursor included
+    CHECK(reader.answer().tokens_encoded == 4); // with the one before the cursor
     CHECK(reader.answer().exact);
 }
 

@@ -22,8 +22,8 @@ namespace pie {
 struct PlanOptions {
     int32_t seam = 8; // kept tokens behind each edit that are encoded again; all of them if there are fewer
     bool repair_control_tokens = true;
-    int32_t line =
-        32; // with them, kept tokens behind the last control token, if it is among the last 33 tokens
+    // With them, kept tokens behind the last control token, if that is among the last 33 tokens.
+    int32_t line = 32;
 };
 
 struct EditPlan {
