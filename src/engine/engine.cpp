@@ -82,8 +82,8 @@ Result<void> Engine::start_backends() {
         }
     }
     ggml_threadpool_params pool = ggml_threadpool_params_default(options_.n_threads);
-    // Between two graphs threads watch for work for milliseconds, as long as a token is chosen, where ggml's 50
-    // are a tenth of a second and more, in which they would take cores from the editor behind each answer.
+    // Between two graphs threads watch for work for milliseconds, as long as a token is chosen, where ggml's
+    // 50 are a tenth of a second and more, in which they would take cores from the editor behind each answer.
     pool.poll = 1;
     pool_.reset(ggml_threadpool_new(&pool));
     if (pool_ == nullptr) {
