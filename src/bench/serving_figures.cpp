@@ -72,7 +72,7 @@ std::optional<double> over_limit(const ServingCell& cell) {
 
 std::optional<double> spread_over_limit(const ServingCell& cell) {
     const SystemSummary* limit = find_system(cell, limit_system);
-    return limit == nullptr || limit->n_steps < 2
+    return !cell.over_limit || limit == nullptr || limit->n_steps < 2
                ? std::nullopt
                : std::optional(cell.over_limit->p99 / cell.over_limit->p50);
 }

@@ -72,6 +72,12 @@ TEST_CASE("what was not measured is not met") {
     once.systems[2].n_steps = 1;
     CHECK_FALSE(figure("whatever a step", {once}).worst);
     CHECK_FALSE(figure("the same, p99 over p50", {once}).worst);
+    // An interrupted run may have written the limit and not ours.
+    ServingCell limit_alone = cell("typing", 4096);
+    limit_alone.systems = {taken("limit", {9, 9})};
+    limit_alone.over_limit.reset();
+    CHECK_FALSE(figure("over the limit", {limit_alone}).worst);
+    CHECK_FALSE(figure("the same, p99 over p50", {limit_alone}).worst);
 }
 
 TEST_CASE("the worst cell counts, and is named") {
