@@ -90,6 +90,10 @@ Json optional_json(const std::optional<double>& value) {
     return value ? Json(*value) : Json();
 }
 
+Json optional_json(const std::optional<Quantiles>& value) {
+    return value ? quantiles_json(*value) : Json();
+}
+
 } // namespace
 
 std::string serving_tables(std::span<const ServingCell> cells) {
@@ -121,9 +125,9 @@ std::string serving_lines(std::span<const ServingCell> cells) {
         Json object = {{"model", cell.conditions.model},   {"threads", cell.conditions.n_threads},
                        {"commit", cell.conditions.commit}, {"context", cell.context},
                        {"workload", cell.workload},        {"best", cell.best}};
-        object["sooner"] = cell.sooner ? quantiles_json(*cell.sooner) : Json();
-        object["sooner_as_used"] = cell.sooner_as_used ? quantiles_json(*cell.sooner_as_used) : Json();
-        object["over_limit"] = cell.over_limit ? quantiles_json(*cell.over_limit) : Json();
+        object["sooner"] = optional_json(cell.sooner);
+        object["sooner_as_used"] = optional_json(cell.sooner_as_used);
+        object["over_limit"] = optional_json(cell.over_limit);
         for (const SystemSummary& s : cell.systems) {
             Json& system = object["systems"][s.system];
             system["steps"] = s.n_steps;

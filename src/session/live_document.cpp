@@ -108,7 +108,7 @@ LiveDocument::Begun LiveDocument::hold_back_begun(PromptWindow& window) const {
     std::string text = vocabulary.piece(token);
     if (const std::optional<TokenId> blanks = blanks_before_word(vocabulary, text)) {
         window.tokens.push_back(*blanks);
-        return {.text = text.substr(vocabulary.piece(*blanks).size()), .token = {}};
+        return {.text = {text.back()}, .token = {}};
     }
     return {.text = std::move(text), .token = token};
 }

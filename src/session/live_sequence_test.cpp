@@ -358,7 +358,9 @@ TEST_CASE("to go on by the token that was encoded ahead computes nothing, and ch
         live.engine->set_cancel_flag(nullptr);
         return done;
     };
-    CHECK(live.sequence.update(wanted, {}, {}, ahead.front())->tokens_ahead == 1);
+    const auto report = live.sequence.update(wanted, {}, {}, ahead.front());
+    REQUIRE(report.has_value());
+    CHECK(report->tokens_ahead == 1);
     CHECK(goes_on());
     live.sequence.rewind(30, {});
     CHECK(!goes_on());

@@ -5,9 +5,8 @@
 
 #include <doctest/doctest.h>
 
-#include <algorithm>
+#include <memory>
 #include <string>
-#include <vector>
 
 namespace pie {
 namespace {
