@@ -214,10 +214,8 @@ Result<void> LoadedModel::hold_faster() {
         }
         PIE_ASSIGN(MatrixCopy faster, copy(*tensor));
         output_matrix_ = is_output ? faster.tensor : output_matrix_;
-        if (!is_looked_up) {
-            release_pages(*tensor);
-            tensor = faster.tensor;
-        }
+        release_pages(*tensor);
+        tensor = is_looked_up ? tensor : faster.tensor;
         copies_.push_back(std::move(faster));
     }
     return {};

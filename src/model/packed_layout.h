@@ -9,6 +9,9 @@
 // Q5_0, blocks of 32 columns: the rows' scales in half precision; the weights' low bits; 64 bytes whose byte
 // 4 row + i has in bit k the fifth bit of column 4 k + i. 16 is subtracted, as in the file.
 //
+// Q8_0, blocks of 32 columns: the rows' scales in half precision; eight times 64 bytes: byte 4 row + i of the
+// k-th has the weight of column 4 k + i, 128 larger than in the file, as one factor of a product has no sign.
+//
 // Q4_K and Q6_K, blocks of 256 columns. Integers for each row and several columns together ("groups") come in
 // pairs of a byte each, for two neighbouring groups: [pairs][16 rows][2].
 // Q4_K: the rows' scales in half precision, and what their smallest weights are scaled with; the scales of
@@ -24,12 +27,12 @@
 namespace pie {
 
 // Called as the types of ggml that they are made of.
-enum class PackedFormat : int32_t { q5_0, q4_k, q6_k };
+enum class PackedFormat : int32_t { q5_0, q8_0, q4_k, q6_k };
 
 constexpr size_t packed_rows = 16; // of a strip
 constexpr size_t packed_pairs_bytes = 2 * packed_rows;
 constexpr size_t packed_halves_bytes = 2 * packed_rows;
-constexpr size_t packed_low_bytes = 256; // of 32 columns
+constexpr size_t packed_low_bytes = 256; // four bits of 32 columns
 
 // A token is rounded as ggml rounds it for the type, block by block too: integers of a byte, what makes up
 // for weights that are stored too large, and the scale in single precision.
@@ -57,6 +60,9 @@ constexpr PackedBlock packed_block(PackedFormat format) {
     switch (format) {
     case PackedFormat::q5_0:
         return {RoundedBlock32::n_columns, packed_halves_bytes + packed_low_bytes + 64,
+                RoundedBlock32::n_bytes};
+    case PackedFormat::q8_0:
+        return {RoundedBlock32::n_columns, packed_halves_bytes + 2 * packed_low_bytes,
                 RoundedBlock32::n_bytes};
     case PackedFormat::q4_k:
         return {RoundedBlock256::n_columns,

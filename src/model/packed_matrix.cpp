@@ -64,6 +64,16 @@ void pack_q5_0(const std::byte* file, size_t row, std::byte* packed) {
     write_bytes(packed + packed_halves_bytes + packed_low_bytes + 4 * row, transposed);
 }
 
+// In the file: the scale, and a byte for each weight.
+void pack_q8_0(const std::byte* file, size_t row, std::byte* packed) {
+    constexpr uint32_t sign_bits = 0x80808080; // turned: 128 is added
+    std::memcpy(packed + row * half_bytes, file, half_bytes);
+    std::byte* weights = packed + packed_halves_bytes + 4 * row;
+    for (size_t k = 0; k < 8; ++k) {
+        write_bytes(weights + k * group_bytes, read_bytes(file + half_bytes + 4 * k) ^ sign_bits);
+    }
+}
+
 void write_pair_member(std::byte* pairs, size_t row, size_t group, uint32_t value) {
     pairs[group / 2 * packed_pairs_bytes + 2 * row + group % 2] = static_cast<std::byte>(value);
 }
@@ -138,6 +148,7 @@ struct Packing {
 };
 
 constexpr std::array packings = {Packing{GGML_TYPE_Q5_0, PackedFormat::q5_0, pack_q5_0},
+                                 Packing{GGML_TYPE_Q8_0, PackedFormat::q8_0, pack_q8_0},
                                  Packing{GGML_TYPE_Q4_K, PackedFormat::q4_k, pack_q4_k},
                                  Packing{GGML_TYPE_Q6_K, PackedFormat::q6_k, pack_q6_k}};
 
@@ -156,8 +167,9 @@ bool is_packed_rather_than_repacked(ggml_type type) {
 } // namespace
 
 bool is_to_be_packed(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices) {
-    return packing_of(type) != nullptr && n_matrices == 1 &&
-           n_rows % static_cast<int64_t>(packed_rows) == 0 && can_multiply_packed() &&
+    const Packing* packing = packing_of(type);
+    return packing != nullptr && n_matrices == 1 && n_rows % static_cast<int64_t>(packed_rows) == 0 &&
+           can_multiply_packed(packing->format) &&
            (is_packed_rather_than_repacked(type) || repacking_memory(type, n_columns, n_rows) == nullptr);
 }
 

@@ -18,8 +18,9 @@
 
 namespace pie {
 
-// Whether this processor has the instructions.
-bool can_multiply_packed();
+// Whether this processor has the instructions: Q8_0 needs those that add products of bytes up to 32 bits
+// (VNNI), as two of its products can be more than sixteen hold.
+bool can_multiply_packed(PackedFormat format);
 
 // `rounded` has room for rounded_token_bytes(format, token.size()).
 void round_token(PackedFormat format, std::span<const float> token, std::byte* rounded);

@@ -6,7 +6,8 @@
 // (4 * 2 * 31 * 127 < 2^15), half of its block; eight of Q4_K (8 * 2 * 15 * 127 < 2^15), its group of 32
 // columns; two of Q6_K (2 * 2 * 63 * 127 < 2^15), half of its group of 16. The step to 32 bits, a lane for
 // each row, multiplies by the group's scale. Where there are instructions that add up to 32 bits at once
-// (VNNI), Q5_0 and Q4_K take those instead. So a block's sum is exact either way; what is rounded is its
+// (VNNI), Q5_0 and Q4_K take those instead, and Q8_0, which without them is left to ggml, as two of its
+// products need more than sixteen bits. So a block's sum is exact either way; what is rounded is its
 // product with both scales and the sum over blocks, and that goes alike for each token of every tile and on
 // every processor.
 
@@ -30,6 +31,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <type_traits>
 
 #if HWY_ARCH_X86
 #include <cpuid.h>
@@ -43,8 +45,6 @@ namespace pie::HWY_NAMESPACE {
 namespace {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-constexpr bool has_kernel = true;
 
 #if HWY_TARGET <= HWY_AVX3_DL
 constexpr size_t vector_rows = 16;
@@ -203,6 +203,17 @@ HWY_INLINE hn::Vec<Floats> token_scale(const std::byte* token_block) {
     return hn::Set(Floats(), read<float>(token_block + RoundedBlock256::scale_begin, 0));
 }
 
+// Of blocks of 32 columns: what makes up for weights that are stored 16 too large, and the step from a
+// block's sum to the total.
+HWY_INLINE hn::Vec<Ints> correction_of(const std::byte* token_block) {
+    return hn::Set(Ints(), read<int32_t>(token_block + RoundedBlock32::correction_begin, 0));
+}
+HWY_INLINE hn::Vec<Floats> add_block_sum(hn::Vec<Floats> total, hn::Vec<Ints> sum, hn::Vec<Floats> scale,
+                                         const std::byte* token_block) {
+    const auto of_token = hn::Set(Floats(), read<float>(token_block + RoundedBlock32::scale_begin, 0));
+    return hn::MulAdd(hn::ConvertTo(Floats(), sum), hn::Mul(scale, of_token), total);
+}
+
 // Its weights are stored 16 too large.
 template <typename Sums>
 struct Q5 {
@@ -234,11 +245,33 @@ struct Q5 {
                 first = Sums::add_products(first, weights[k].first, four_columns(tokens[t], k));
                 second = Sums::add_products(second, weights[k].second, four_columns(tokens[t], 4 + k));
             }
-            const auto correction =
-                hn::Set(Ints(), read<int32_t>(tokens[t] + RoundedBlock32::correction_begin, 0));
-            const auto sum = Sums::add(Sums::add(correction, first), second);
-            const auto of_token = hn::Set(Floats(), read<float>(tokens[t] + RoundedBlock32::scale_begin, 0));
-            totals[t] = hn::MulAdd(hn::ConvertTo(Floats(), sum), hn::Mul(scale, of_token), totals[t]);
+            const auto sum = Sums::add(Sums::add(correction_of(tokens[t]), first), second);
+            totals[t] = add_block_sum(totals[t], sum, scale, tokens[t]);
+        }
+    }
+};
+
+// Its weights are stored 128 too large.
+struct Q8 {
+    static constexpr PackedFormat format = PackedFormat::q8_0;
+
+    template <size_t n_tokens>
+    static HWY_INLINE void add_block(const std::byte* packed, size_t vector,
+                                     const TokenBlocks<n_tokens>& tokens, hn::Vec<Floats>* totals) {
+        const std::byte* bytes = packed + packed_halves_bytes + vector * vector_bytes;
+        hn::Vec<Bytes> weights[8];
+        for (size_t k = 0; k < 8; ++k) {
+            weights[k] = load_bytes(bytes + k * group_bytes);
+        }
+        const auto scale = load_halves(packed, vector);
+        for (size_t t = 0; t < n_tokens; ++t) {
+            auto first = hn::ShiftLeft<3>(correction_of(tokens[t]));
+            auto second = AtOnce::zero();
+            for (size_t k = 0; k < 4; ++k) {
+                first = AtOnce::add_products(first, weights[k], four_columns(tokens[t], k));
+                second = AtOnce::add_products(second, weights[4 + k], four_columns(tokens[t], 4 + k));
+            }
+            totals[t] = add_block_sum(totals[t], hn::Add(first, second), scale, tokens[t]);
         }
     }
 };
@@ -414,6 +447,12 @@ void multiply_adding(const PackedProduct& product, size_t strip) {
     switch (product.format) {
     case PackedFormat::q5_0:
         return multiply_by_tiles<Q5<Sums>>(product, strip);
+    case PackedFormat::q8_0:
+        if constexpr (std::is_same_v<Sums, AtOnce>) {
+            return multiply_by_tiles<Q8>(product, strip);
+        }
+        PIE_CHECK(false, "it is packed where products are added up at once");
+        return;
     case PackedFormat::q4_k:
         return multiply_by_tiles<Q4K<Sums>>(product, strip);
     case PackedFormat::q6_k:
@@ -421,16 +460,21 @@ void multiply_adding(const PackedProduct& product, size_t strip) {
     }
 }
 
+// Whether the processor has VNNI. Highway knows of it with AVX-512 alone.
+bool adds_at_once() {
 #if HWY_TARGET == HWY_AVX2
-// Highway knows VNNI with AVX-512 alone.
-bool has_avx_vnni() {
-    unsigned eax = 0;
-    unsigned ebx = 0;
-    unsigned ecx = 0;
-    unsigned edx = 0;
-    return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4U & 1U) != 0;
-}
+    static const bool has_avx_vnni = [] {
+        unsigned eax = 0;
+        unsigned ebx = 0;
+        unsigned ecx = 0;
+        unsigned edx = 0;
+        return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 && (eax >> 4U & 1U) != 0;
+    }();
+    return has_avx_vnni;
+#else
+    return HWY_TARGET <= HWY_AVX3_DL;
 #endif
+}
 
 using EightFloats = hn::CappedTag<float, 8>;
 using EightInts = hn::CappedTag<int32_t, 8>;
@@ -488,8 +532,8 @@ void round_block_256(const float* HWY_RESTRICT values, std::byte* HWY_RESTRICT r
 
 void multiply_strip(const PackedProduct& product, size_t strip) {
 #if HWY_TARGET == HWY_AVX2
-    static const bool has_vnni = has_avx_vnni();
-    return has_vnni ? multiply_adding<AtOnce>(product, strip) : multiply_adding<InPairs>(product, strip);
+    return adds_at_once() ? multiply_adding<AtOnce>(product, strip)
+                          : multiply_adding<InPairs>(product, strip);
 #elif HWY_TARGET == HWY_AVX3
     return multiply_adding<InPairs>(product, strip);
 #else
@@ -498,15 +542,16 @@ void multiply_strip(const PackedProduct& product, size_t strip) {
 }
 
 void round_block(PackedFormat format, const float* values, std::byte* rounded) {
-    const auto round = format == PackedFormat::q5_0 ? round_block_32 : round_block_256;
+    const bool is_of_32 = packed_block(format).n_columns == RoundedBlock32::n_columns;
+    const auto round = is_of_32 ? round_block_32 : round_block_256;
     round(values, rounded);
 }
 
-#else
+bool has_kernel(PackedFormat format) {
+    return format != PackedFormat::q8_0 || adds_at_once();
+}
 
-namespace {
-constexpr bool has_kernel = false;
-} // namespace
+#else
 
 void multiply_strip(const PackedProduct&, size_t) {
     PIE_CHECK(false, "matrices are packed where this is not called");
@@ -514,12 +559,11 @@ void multiply_strip(const PackedProduct&, size_t) {
 void round_block(PackedFormat, const float*, std::byte*) {
     PIE_CHECK(false, "matrices are packed where this is not called");
 }
+bool has_kernel(PackedFormat) {
+    return false;
+}
 
 #endif
-
-bool has_packed_kernels() {
-    return has_kernel;
-}
 
 } // namespace pie::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -528,7 +572,7 @@ HWY_AFTER_NAMESPACE();
 
 namespace pie {
 
-HWY_EXPORT(has_packed_kernels);
+HWY_EXPORT(has_kernel);
 HWY_EXPORT(multiply_strip);
 HWY_EXPORT(round_block);
 
@@ -547,8 +591,8 @@ PackedProduct of_tokens(PackedProduct product, size_t begin, size_t n_max) {
 
 } // namespace
 
-bool can_multiply_packed() {
-    return HWY_DYNAMIC_DISPATCH(has_packed_kernels)();
+bool can_multiply_packed(PackedFormat format) {
+    return HWY_DYNAMIC_DISPATCH(has_kernel)(format);
 }
 
 void round_token(PackedFormat format, std::span<const float> token, std::byte* rounded) {

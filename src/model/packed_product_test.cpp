@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -66,7 +67,29 @@ class Matrix {
     pie::MatrixCopy packed_;
 };
 
-constexpr std::array packed_types = {GGML_TYPE_Q5_0, GGML_TYPE_Q4_K, GGML_TYPE_Q6_K};
+// Of files, and what they are packed to.
+constexpr std::array packings = {std::pair{GGML_TYPE_Q5_0, pie::PackedFormat::q5_0},
+                                 std::pair{GGML_TYPE_Q8_0, pie::PackedFormat::q8_0},
+                                 std::pair{GGML_TYPE_Q4_K, pie::PackedFormat::q4_k},
+                                 std::pair{GGML_TYPE_Q6_K, pie::PackedFormat::q6_k}};
+
+bool has_kernel(ggml_type type) {
+    const auto* const packing = std::ranges::find(packings, type, &decltype(packings)::value_type::first);
+    return pie::can_multiply_packed(packing->second);
+}
+
+// Those that this processor has kernels for.
+std::vector<ggml_type> packed_types() {
+    std::vector<ggml_type> types;
+    for (const auto& [type, format] : packings) {
+        if (has_kernel(type)) {
+            types.push_back(type);
+        } else {
+            MESSAGE("left out, as this processor has no kernels for it: ", ggml_type_name(type));
+        }
+    }
+    return types;
+}
 
 double length(std::span<const float> values) {
     double sum = 0;
@@ -84,20 +107,10 @@ void check_near(std::span<const float> products, std::span<const float> expected
     CHECK(length(difference) <= 1e-6 * length(expected));
 }
 
-bool is_left_out() {
-    if (!pie::can_multiply_packed()) {
-        MESSAGE("left out: this processor has no kernels for packed matrices");
-    }
-    return !pie::can_multiply_packed();
-}
-
 } // namespace
 
 TEST_CASE("a packed matrix multiplies as the file's does, whatever its size and the number of tokens") {
-    if (is_left_out()) {
-        return;
-    }
-    for (const ggml_type type : packed_types) {
+    for (const ggml_type type : packed_types()) {
         CAPTURE(ggml_type_name(type));
         for (const size_t n_blocks : {1U, 2U, 7U}) {
             CAPTURE(n_blocks);
@@ -118,9 +131,6 @@ TEST_CASE("a packed matrix multiplies as the file's does, whatever its size and 
 }
 
 TEST_CASE("sums of the largest integers are exact") {
-    if (is_left_out()) {
-        return;
-    }
     // Nearly all weights of a block are of the largest integer that there is above the smallest; one that is
     // smaller, or larger, sets the scale.
     struct Extreme {
@@ -132,9 +142,12 @@ TEST_CASE("sums of the largest integers are exact") {
     };
     constexpr size_t n_columns = 256;
     for (const Extreme& of :
-         {Extreme{GGML_TYPE_Q5_0, 32, 15, -16, 0}, Extreme{GGML_TYPE_Q4_K, 32, 15, 0, 0.002},
-          Extreme{GGML_TYPE_Q6_K, 16, 31, -32, 0}}) {
+         {Extreme{GGML_TYPE_Q5_0, 32, 15, -16, 0}, Extreme{GGML_TYPE_Q8_0, 32, 127, -127, 0},
+          Extreme{GGML_TYPE_Q4_K, 32, 15, 0, 0.002}, Extreme{GGML_TYPE_Q6_K, 16, 31, -32, 0}}) {
         CAPTURE(ggml_type_name(of.type));
+        if (!has_kernel(of.type)) {
+            continue;
+        }
         for (const float sign : {-1.0F, 1.0F}) {
             CAPTURE(sign);
             std::vector<float> weights(n_columns * 16, of.most);
@@ -155,10 +168,7 @@ TEST_CASE("sums of the largest integers are exact") {
 }
 
 TEST_CASE("a token of zeros, or of numbers too small for a scale, has products of zero") {
-    if (is_left_out()) {
-        return;
-    }
-    for (const ggml_type type : packed_types) {
+    for (const ggml_type type : packed_types()) {
         CAPTURE(ggml_type_name(type));
         const Matrix matrix(type, 256, random_numbers(256 * 16, 1));
         for (const float number : {0.0F, 1e-40F}) {
@@ -170,10 +180,7 @@ TEST_CASE("a token of zeros, or of numbers too small for a scale, has products o
 }
 
 TEST_CASE("a token that is no number spoils its own products alone") {
-    if (is_left_out()) {
-        return;
-    }
-    for (const ggml_type type : packed_types) {
+    for (const ggml_type type : packed_types()) {
         CAPTURE(ggml_type_name(type));
         const Matrix matrix(type, 256, random_numbers(256 * 16, 1));
         std::vector<float> tokens = random_numbers(256 * 2, 2);
@@ -187,12 +194,9 @@ TEST_CASE("a token that is no number spoils its own products alone") {
 }
 
 TEST_CASE("a token has the same products, to the bit, in every batch") {
-    if (is_left_out()) {
-        return;
-    }
     constexpr size_t n_columns = 1024;
     constexpr size_t n_rows = 64;
-    for (const ggml_type type : packed_types) {
+    for (const ggml_type type : packed_types()) {
         CAPTURE(ggml_type_name(type));
         const Matrix matrix(type, n_columns, random_numbers(n_columns * n_rows, 1));
         const std::vector<float> tokens = random_numbers(n_columns * 13, 2);
@@ -205,17 +209,14 @@ TEST_CASE("a token has the same products, to the bit, in every batch") {
 }
 
 TEST_CASE("a token has the same products, to the bit, with every instruction set that has kernels") {
-    if (is_left_out()) {
-        return;
-    }
     constexpr size_t n_columns = 512;
-    for (const ggml_type type : packed_types) {
+    for (const ggml_type type : packed_types()) {
         CAPTURE(ggml_type_name(type));
         const Matrix matrix(type, n_columns, random_numbers(n_columns * 32, 1));
         const std::vector<float> tokens = random_numbers(n_columns * 13, 2);
         const std::vector<float> expected = matrix.product(tokens);
         pie::testing::for_each_instruction_set([&] {
-            if (pie::can_multiply_packed()) {
+            if (has_kernel(type)) {
                 CHECK(std::ranges::equal(matrix.product(tokens), expected));
             }
         });
@@ -223,9 +224,9 @@ TEST_CASE("a token has the same products, to the bit, with every instruction set
 }
 
 TEST_CASE("some types are packed, one matrix of whole strips, and only where the processor can") {
-    const bool can = pie::can_multiply_packed();
-    for (const ggml_type type : packed_types) {
+    for (const auto& [type, format] : packings) {
         CAPTURE(ggml_type_name(type));
+        const bool can = pie::can_multiply_packed(format);
         const bool has_faster = pie::repacking_memory(type, 256, 32) != nullptr;
         CHECK((!can || has_faster || pie::is_to_be_packed(type, 256, 32)));
         CHECK((can || !pie::is_to_be_packed(type, 256, 32)));
@@ -233,8 +234,9 @@ TEST_CASE("some types are packed, one matrix of whole strips, and only where the
         CHECK_FALSE(pie::is_to_be_packed(type, 256, 32, 4));
     }
     // ggml has kernels for it as well, of which those with AMX alone are faster.
-    CHECK(pie::is_to_be_packed(GGML_TYPE_Q4_K, 256, 32) == (can && ggml_cpu_has_amx_int8() == 0));
-    for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1, GGML_TYPE_Q8_0}) {
+    CHECK(pie::is_to_be_packed(GGML_TYPE_Q4_K, 256, 32) ==
+          (pie::can_multiply_packed(pie::PackedFormat::q4_k) && ggml_cpu_has_amx_int8() == 0));
+    for (const ggml_type type : {GGML_TYPE_F32, GGML_TYPE_Q4_0, GGML_TYPE_Q5_1}) {
         CHECK_FALSE(pie::is_to_be_packed(type, 256, 32));
     }
 }
