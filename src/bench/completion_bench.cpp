@@ -1,7 +1,7 @@
 // What the layout of a prompt and drafting do to completions. Cursors are drawn inside lines of code, the
 // rest of the line is taken away, and each layout is asked for it with a full recompute: greedy completions
 // that give the rest exactly, and the loss of the rest in nats a character. Then the default layout writes 64
-// tokens with and without drafts from the prompt.
+// tokens without drafts from the prompt and with those that are likely to pay.
 //
 // "suffix first" is <SUF> behind the cursor <PRE> before it <MID>: for models that were trained on that.
 //
@@ -182,8 +182,8 @@ class CompletionBench {
     }
 
     Result<void> compare_drafting(LiveDocument& live) {
-        PIE_ASSIGN(const Completion plain, live.complete({.n_predict = 64}));
-        PIE_ASSIGN(const Completion drafted, live.complete({.n_predict = 64, .draft_max = 15}));
+        PIE_ASSIGN(const Completion plain, live.complete({.n_predict = 64, .draft_max = 0}));
+        PIE_ASSIGN(const Completion drafted, live.complete({.n_predict = 64}));
         drafting_.plain_milliseconds += plain.milliseconds;
         drafting_.drafted_milliseconds += drafted.milliseconds;
         drafting_.n_same += plain.tokens == drafted.tokens ? 1 : 0;
