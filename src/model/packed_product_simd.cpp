@@ -27,6 +27,7 @@
 #include "base/check.h"
 
 #include <ggml.h>
+#include <hwy/cache_control.h>
 
 #include <algorithm>
 #include <array>
@@ -48,8 +49,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 #if HWY_TARGET <= HWY_AVX3_DL
 constexpr size_t vector_rows = 16;
+constexpr size_t tile_tokens = 8;
 #else
 constexpr size_t vector_rows = 8;
+constexpr size_t tile_tokens = 4;
 #endif
 constexpr size_t n_vectors = packed_rows / vector_rows;
 constexpr size_t vector_bytes = 4 * vector_rows;
@@ -153,7 +156,21 @@ HWY_INLINE T read(const std::byte* from, size_t i) {
     return value;
 }
 
-HWY_INLINE hn::Vec<Bytes> load_bytes(const std::byte* from) {
+// Where a few tokens keep the processor at it for longer than it looks ahead, memory would be waited for
+// between blocks; one to three wait for memory as it is. A fetch from behind the matrix does nothing.
+constexpr size_t n_tokens_fetching_ahead = 4;
+constexpr size_t ahead_bytes = 3072;
+
+template <size_t n_tokens>
+HWY_INLINE void fetch_ahead(const std::byte* from) {
+    if constexpr (n_tokens >= n_tokens_fetching_ahead) {
+        hwy::Prefetch(from + ahead_bytes);
+    }
+}
+
+template <size_t n_tokens>
+HWY_INLINE hn::Vec<Bytes> load_weights(const std::byte* from) {
+    fetch_ahead<n_tokens>(from);
     return hn::LoadU(Bytes(), reinterpret_cast<const uint8_t*>(from));
 }
 
@@ -163,7 +180,9 @@ HWY_INLINE hn::Vec<SignedBytes> four_columns(const std::byte* values, size_t i) 
 }
 
 // Numbers in half precision, of one vector's rows.
+template <size_t n_tokens>
 HWY_INLINE hn::Vec<Floats> load_halves(const std::byte* of_strip, size_t vector) {
+    fetch_ahead<n_tokens>(of_strip);
     const auto* halves = reinterpret_cast<const hwy::float16_t*>(of_strip) + vector * vector_rows;
     return hn::PromoteTo(Floats(), hn::LoadU(hn::CappedTag<hwy::float16_t, vector_rows>(), halves));
 }
@@ -179,16 +198,18 @@ struct Weights {
     hn::Vec<Bytes> second;
 };
 
+template <size_t n_tokens>
 HWY_INLINE Weights low_bits_at(const std::byte* group) {
     const Bytes d;
     const auto mask = hn::Set(d, 15);
-    const auto pairs = load_bytes(group);
+    const auto pairs = load_weights<n_tokens>(group);
     return {hn::And(pairs, mask),
             hn::And(hn::BitCast(d, hn::ShiftRight<4>(hn::BitCast(Words(), pairs))), mask)};
 }
 
-template <typename T>
+template <size_t n_tokens, typename T>
 HWY_INLINE hn::Vec<Shorts> load_pairs(const std::byte* pairs, size_t vector) {
+    fetch_ahead<n_tokens>(pairs);
     const hn::CappedTag<T, 2 * vector_rows> d;
     return hn::PromoteTo(Shorts(),
                          hn::LoadU(d, reinterpret_cast<const T*>(pairs) + vector * 2 * vector_rows));
@@ -219,11 +240,11 @@ template <typename Sums>
 struct Q5 {
     static constexpr PackedFormat format = PackedFormat::q5_0;
 
-    template <size_t k>
+    template <size_t n_tokens, size_t k>
     static HWY_INLINE Weights weights_at(const std::byte* low, hn::Vec<Words> fifth_bits) {
         const Bytes d;
         const auto mask = hn::Set(d, 16);
-        const Weights four_bits = low_bits_at(low + k * group_bytes);
+        const Weights four_bits = low_bits_at<n_tokens>(low + k * group_bytes);
         const auto first_fifth = hn::BitCast(d, hn::ShiftLeft<4 - k>(fifth_bits));
         const auto second_fifth = hn::BitCast(d, hn::ShiftRight<k>(fifth_bits));
         return {hn::Or(four_bits.first, hn::And(first_fifth, mask)),
@@ -234,10 +255,10 @@ struct Q5 {
     static HWY_INLINE void add_block(const std::byte* packed, size_t vector,
                                      const TokenBlocks<n_tokens>& tokens, hn::Vec<Floats>* totals) {
         const std::byte* low = packed + packed_halves_bytes + vector * vector_bytes;
-        const auto bits = hn::BitCast(Words(), load_bytes(low + packed_low_bytes));
-        const Weights weights[] = {weights_at<0>(low, bits), weights_at<1>(low, bits),
-                                   weights_at<2>(low, bits), weights_at<3>(low, bits)};
-        const auto scale = load_halves(packed, vector);
+        const auto bits = hn::BitCast(Words(), load_weights<n_tokens>(low + packed_low_bytes));
+        const Weights weights[] = {weights_at<n_tokens, 0>(low, bits), weights_at<n_tokens, 1>(low, bits),
+                                   weights_at<n_tokens, 2>(low, bits), weights_at<n_tokens, 3>(low, bits)};
+        const auto scale = load_halves<n_tokens>(packed, vector);
         for (size_t t = 0; t < n_tokens; ++t) {
             auto first = Sums::zero();
             auto second = Sums::zero();
@@ -261,9 +282,9 @@ struct Q8 {
         const std::byte* bytes = packed + packed_halves_bytes + vector * vector_bytes;
         hn::Vec<Bytes> weights[8];
         for (size_t k = 0; k < 8; ++k) {
-            weights[k] = load_bytes(bytes + k * group_bytes);
+            weights[k] = load_weights<n_tokens>(bytes + k * group_bytes);
         }
-        const auto scale = load_halves(packed, vector);
+        const auto scale = load_halves<n_tokens>(packed, vector);
         for (size_t t = 0; t < n_tokens; ++t) {
             auto first = hn::ShiftLeft<3>(correction_of(tokens[t]));
             auto second = AtOnce::zero();
@@ -286,7 +307,7 @@ struct Q4K {
         typename Sums::Sum products[n_tokens];
         std::fill_n(products, n_tokens, Sums::zero());
         for (size_t k = 0; k < 4; ++k) {
-            const Weights w = low_bits_at(weights + k * group_bytes);
+            const Weights w = low_bits_at<n_tokens>(weights + k * group_bytes);
             for (size_t t = 0; t < n_tokens; ++t) {
                 products[t] =
                     Sums::add_products(products[t], w.first, four_columns(tokens[t], 8 * group + k));
@@ -310,18 +331,18 @@ struct Q4K {
         std::fill_n(sums, n_tokens, hn::Zero(Ints()));
         std::fill_n(offsets, n_tokens, hn::Zero(Ints()));
         for (size_t pair = 0; pair < 4; ++pair) {
-            const auto both = load_pairs<uint8_t>(scales + pair * packed_pairs_bytes, vector);
+            const auto both = load_pairs<n_tokens, uint8_t>(scales + pair * packed_pairs_bytes, vector);
             const std::byte* first = weights + 2 * pair * packed_low_bytes;
             add_group(first, tokens, 2 * pair, Sums::first_scale(both), sums);
             add_group(first + packed_low_bytes, tokens, 2 * pair + 1, Sums::second_scale(both), sums);
-            const auto least = load_pairs<uint8_t>(smallest + pair * packed_pairs_bytes, vector);
+            const auto least = load_pairs<n_tokens, uint8_t>(smallest + pair * packed_pairs_bytes, vector);
             for (size_t t = 0; t < n_tokens; ++t) {
                 offsets[t] = Sums::add_pairs(offsets[t], least,
                                              sums_of(tokens[t] + RoundedBlock256::sums_of_32_begin, pair));
             }
         }
-        const auto scale = load_halves(packed, vector);
-        const auto offset_scale = load_halves(packed + packed_halves_bytes, vector);
+        const auto scale = load_halves<n_tokens>(packed, vector);
+        const auto offset_scale = load_halves<n_tokens>(packed + packed_halves_bytes, vector);
         for (size_t t = 0; t < n_tokens; ++t) {
             const auto of_token = token_scale(tokens[t]);
             totals[t] = hn::MulAdd(hn::ConvertTo(Floats(), sums[t]), hn::Mul(scale, of_token), totals[t]);
@@ -347,9 +368,10 @@ struct Q6K {
         const auto first_scales = first_of(scales);
         const auto second_scales = second_of(scales);
         for (size_t m = 0; m < 2; ++m) {
-            const auto upper = hn::BitCast(Words(), load_bytes(weights + packed_low_bytes + m * group_bytes));
-            const Weights low_a = low_bits_at(weights + 2 * m * group_bytes);
-            const Weights low_b = low_bits_at(weights + (2 * m + 1) * group_bytes);
+            const auto upper =
+                hn::BitCast(Words(), load_weights<n_tokens>(weights + packed_low_bytes + m * group_bytes));
+            const Weights low_a = low_bits_at<n_tokens>(weights + 2 * m * group_bytes);
+            const Weights low_b = low_bits_at<n_tokens>(weights + (2 * m + 1) * group_bytes);
             const Weights a = {whole(low_a.first, hn::ShiftLeft<4>(upper)),
                                whole(low_a.second, hn::ShiftLeft<2>(upper))};
             const Weights b = {whole(low_b.first, upper), whole(low_b.second, hn::ShiftRight<2>(upper))};
@@ -375,14 +397,14 @@ struct Q6K {
         std::fill_n(sums, n_tokens, hn::Zero(Ints()));
         std::fill_n(offsets, n_tokens, hn::Zero(Ints()));
         for (size_t pair = 0; pair < 8; ++pair) {
-            const auto scales = load_pairs<int8_t>(pairs + pair * packed_pairs_bytes, vector);
+            const auto scales = load_pairs<n_tokens, int8_t>(pairs + pair * packed_pairs_bytes, vector);
             add_32_columns(weights + pair * group_32_bytes, tokens, pair, scales, sums);
             for (size_t t = 0; t < n_tokens; ++t) {
                 offsets[t] = Sums::add_pairs(offsets[t], scales,
                                              sums_of(tokens[t] + RoundedBlock256::sums_of_16_begin, pair));
             }
         }
-        const auto scale = load_halves(packed, vector);
+        const auto scale = load_halves<n_tokens>(packed, vector);
         for (size_t t = 0; t < n_tokens; ++t) {
             const auto sum = hn::Sub(sums[t], hn::ShiftLeft<5>(offsets[t]));
             totals[t] =
@@ -417,29 +439,27 @@ HWY_NOINLINE void multiply_tile(const PackedProduct& product, size_t first_token
     }
 }
 
+// The tokens from `first_token` on, no more than n_max.
+template <typename Format, size_t n_max>
+void multiply_rest(const PackedProduct& product, size_t first_token, const std::byte* strip,
+                   float* products) {
+    if (product.n_tokens - first_token == n_max) {
+        return multiply_tile<Format, n_max>(product, first_token, strip, products);
+    }
+    if constexpr (n_max > 1) {
+        multiply_rest<Format, n_max - 1>(product, first_token, strip, products);
+    }
+}
+
 template <typename Format>
 void multiply_by_tiles(const PackedProduct& product, size_t strip) {
     const std::byte* packed = product.matrix + strip * product.strip_bytes();
     float* products = product.products + strip * packed_rows;
     size_t i = 0;
-    if constexpr (vector_rows == 16) {
-        for (; i + 8 <= product.n_tokens; i += 8) {
-            multiply_tile<Format, 8>(product, i, packed, products);
-        }
+    for (; i + tile_tokens <= product.n_tokens; i += tile_tokens) {
+        multiply_tile<Format, tile_tokens>(product, i, packed, products);
     }
-    for (; i + 4 <= product.n_tokens; i += 4) {
-        multiply_tile<Format, 4>(product, i, packed, products);
-    }
-    switch (product.n_tokens - i) {
-    case 1:
-        return multiply_tile<Format, 1>(product, i, packed, products);
-    case 2:
-        return multiply_tile<Format, 2>(product, i, packed, products);
-    case 3:
-        return multiply_tile<Format, 3>(product, i, packed, products);
-    default:
-        return;
-    }
+    multiply_rest<Format, tile_tokens - 1>(product, i, packed, products);
 }
 
 template <typename Sums>

@@ -68,10 +68,9 @@ class Matrix {
 };
 
 // Of files, and what they are packed to.
-constexpr std::array packings = {std::pair{GGML_TYPE_Q5_0, pie::PackedFormat::q5_0},
-                                 std::pair{GGML_TYPE_Q8_0, pie::PackedFormat::q8_0},
-                                 std::pair{GGML_TYPE_Q4_K, pie::PackedFormat::q4_k},
-                                 std::pair{GGML_TYPE_Q6_K, pie::PackedFormat::q6_k}};
+constexpr std::array packings = {
+    std::pair{GGML_TYPE_Q5_0, pie::PackedFormat::q5_0}, std::pair{GGML_TYPE_Q8_0, pie::PackedFormat::q8_0},
+    std::pair{GGML_TYPE_Q4_K, pie::PackedFormat::q4_k}, std::pair{GGML_TYPE_Q6_K, pie::PackedFormat::q6_k}};
 
 bool has_kernel(ggml_type type) {
     const auto* const packing = std::ranges::find(packings, type, &decltype(packings)::value_type::first);
