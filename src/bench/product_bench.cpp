@@ -21,6 +21,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -130,7 +131,13 @@ Result<void> run_type(ggml_backend_t cpu, ggml_type type) {
 Result<void> run(int n_threads) {
     ggml_log_set([](ggml_log_level, const char*, void*) {}, nullptr); // says what it repacks
     const ggml_backend_ptr cpu(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
+    // Threads that are there already, as the engine's are.
+    ggml_threadpool_params params = ggml_threadpool_params_default(n_threads);
+    const std::unique_ptr<ggml_threadpool, decltype(&ggml_threadpool_free)> pool(ggml_threadpool_new(&params),
+                                                                                 ggml_threadpool_free);
+    PIE_CHECK(pool != nullptr, "threads can be started");
     ggml_backend_cpu_set_n_threads(cpu.get(), n_threads);
+    ggml_backend_cpu_set_threadpool(cpu.get(), pool.get());
     fmt::print("{} threads; medians of {} in ms\n", n_threads, n_turns);
     fmt::print("type  tokens    ggml    ours   times   ours, 10^9 products/s\n");
     for (const ggml_type type : types) {

@@ -93,6 +93,8 @@ class Engine {
     // like one of this size. 1 where all are by themselves, and where none can be: with experts, on other
     // devices, and with ggml's attention.
     int32_t n_invariant() const { return invariant_ ? invariant_->n_min() : 1; }
+    // A token is encoded alike to the bit in every batch.
+    bool is_batch_invariant() const { return invariant_ && invariant_->n_min() == 1; }
     int32_t n_threads() const { return options_.n_threads; }
     const LoadedModel& model() const { return model_; }
     // Learnt from the batches so far, rotations included.

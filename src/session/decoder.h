@@ -1,8 +1,8 @@
 #pragma once
 
 // Takes a sequence forward token by token, with drafts checked along where they are wanted: a token that was
-// drafted has its logits already. Where a batch leaves the choice of the next token too close, the token
-// before it is computed again alone, as it is without drafts.
+// drafted has its logits already. Where a batch leaves the choice of the next token too close, and the engine
+// is not batch-invariant, the token before it is computed again alone, as it is without drafts.
 //
 // What the first batches look at is recorded in the sequence, for the repairs of later edits.
 //
@@ -45,6 +45,7 @@ class Decoder {
     Result<void> extend(std::vector<TokenId> batch);
     void drop_refused();
     bool pays() const;
+    size_t n_equal_min() const;
     std::vector<TokenId> draft(TokenId token, int32_t n_draft_max) const;
 
     LiveSequence& sequence_;

@@ -8,6 +8,7 @@
 
 #include <pie/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -15,10 +16,10 @@
 namespace pie {
 
 // Up to `n_max` tokens that may come next: those behind the earlier place where most of the tokens that end
-// the sequence stand, at least four and counted up to 16; of several such places the latest. Empty where
-// there is none. The search reads the sequence once, in microseconds, where a completion's token takes
+// the sequence stand, at least `n_equal_min` and counted up to 16; of several such places the latest. Empty
+// where there is none. The search reads the sequence once, in microseconds, where a completion's token takes
 // milliseconds; an index of the sequence would cost more to make than a completion's searches.
-std::vector<TokenId> draft_from_earlier(std::span<const TokenId> sequence, int32_t n_max);
+std::vector<TokenId> draft_from_earlier(std::span<const TokenId> sequence, int32_t n_max, size_t n_equal_min);
 
 // How many tokens to draft next: three, then more than twice as many after each draft that was right to its
 // end, half as many after one that was not. With the token that comes before the draft, batches have 4, 8,

@@ -18,9 +18,9 @@ Tokens tokens(std::initializer_list<int32_t> ids) {
     return result;
 }
 
-// All earlier places, from the longest common ending, counted up to 16, to the shortest, four.
-Tokens naive(const Tokens& sequence, size_t n_max) {
-    for (size_t n = 16; n >= 4; --n) {
+// All earlier places, from the longest common ending, counted up to 16, to the shortest.
+Tokens naive(const Tokens& sequence, size_t n_max, size_t n_equal_min) {
+    for (size_t n = 16; n >= n_equal_min; --n) {
         if (sequence.size() <= n) {
             continue;
         }
@@ -42,18 +42,19 @@ Tokens naive(const Tokens& sequence, size_t n_max) {
 } // namespace
 
 TEST_CASE("a draft is what followed the same tokens before") {
-    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4}), 3) == tokens({5, 6, 7}));
+    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 6, 7, 1, 2, 3, 4}), 3, 4) == tokens({5, 6, 7}));
     // The latest place, but a longer ending before it.
-    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 1, 2, 3, 4, 6, 1, 2, 3, 4}), 1) == tokens({6}));
-    CHECK(draft_from_earlier(tokens({9, 1, 2, 3, 4, 5, 1, 2, 3, 4, 6, 9, 1, 2, 3, 4}), 1) == tokens({5}));
+    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 1, 2, 3, 4, 6, 1, 2, 3, 4}), 1, 4) == tokens({6}));
+    CHECK(draft_from_earlier(tokens({9, 1, 2, 3, 4, 5, 1, 2, 3, 4, 6, 9, 1, 2, 3, 4}), 1, 4) == tokens({5}));
     // Over into itself.
-    CHECK(draft_from_earlier(tokens({1, 2, 1, 2, 1, 2}), 5) == tokens({1, 2, 1, 2, 1}));
-    CHECK(draft_from_earlier(tokens({7, 7, 7, 7, 7}), 3) == tokens({7, 7, 7}));
+    CHECK(draft_from_earlier(tokens({1, 2, 1, 2, 1, 2}), 5, 4) == tokens({1, 2, 1, 2, 1}));
+    CHECK(draft_from_earlier(tokens({7, 7, 7, 7, 7}), 3, 4) == tokens({7, 7, 7}));
     // Three tokens are too few.
-    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 2, 3, 4}), 3).empty());
-    CHECK(draft_from_earlier(tokens({1, 2, 3, 4}), 3).empty());
-    CHECK(draft_from_earlier({}, 3).empty());
-    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 1, 2, 3, 4}), 0).empty());
+    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 2, 3, 4}), 3, 4).empty());
+    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 2, 3, 4}), 3, 3) == tokens({5, 2, 3}));
+    CHECK(draft_from_earlier(tokens({1, 2, 3, 4}), 3, 4).empty());
+    CHECK(draft_from_earlier({}, 3, 4).empty());
+    CHECK(draft_from_earlier(tokens({1, 2, 3, 4, 5, 1, 2, 3, 4}), 0, 4).empty());
 }
 
 TEST_CASE("drafts of random sequences are those of the definition") {
@@ -63,7 +64,10 @@ TEST_CASE("drafts of random sequences are those of the definition") {
         Tokens sequence(random() % 60);
         std::ranges::generate(sequence, [&random] { return TokenId(static_cast<int32_t>(random() % 2)); });
         const auto n_max = static_cast<int32_t>(random() % 8);
-        CHECK(draft_from_earlier(sequence, n_max) == naive(sequence, static_cast<size_t>(n_max)));
+        for (const size_t n_equal_min : {2U, 4U}) {
+            CHECK(draft_from_earlier(sequence, n_max, n_equal_min) ==
+                  naive(sequence, static_cast<size_t>(n_max), n_equal_min));
+        }
     }
 }
 
