@@ -272,7 +272,7 @@ struct Q5 {
     }
 };
 
-// Its weights are stored 128 too large.
+// Its weights are stored 128 too large, eight times what the correction makes up for.
 struct Q8 {
     static constexpr PackedFormat format = PackedFormat::q8_0;
 
