@@ -15,7 +15,6 @@
 #include <cstdint>
 #include <functional>
 #include <span>
-#include <utility>
 #include <vector>
 
 namespace {
@@ -67,20 +66,25 @@ class Matrix {
     pie::MatrixCopy packed_;
 };
 
-// Of files, and what they are packed to.
+// A type of files, and what it is packed to.
+struct Packing {
+    ggml_type type;
+    pie::PackedFormat format;
+};
 constexpr std::array packings = {
-    std::pair{GGML_TYPE_Q5_0, pie::PackedFormat::q5_0}, std::pair{GGML_TYPE_Q8_0, pie::PackedFormat::q8_0},
-    std::pair{GGML_TYPE_Q4_K, pie::PackedFormat::q4_k}, std::pair{GGML_TYPE_Q6_K, pie::PackedFormat::q6_k}};
+    Packing{GGML_TYPE_Q5_0, pie::PackedFormat::q5_0}, Packing{GGML_TYPE_Q8_0, pie::PackedFormat::q8_0},
+    Packing{GGML_TYPE_Q4_K, pie::PackedFormat::q4_k}, Packing{GGML_TYPE_Q6_K, pie::PackedFormat::q6_k}};
 
 bool has_kernel(ggml_type type) {
-    const auto* const packing = std::ranges::find(packings, type, &decltype(packings)::value_type::first);
-    return pie::can_multiply_packed(packing->second);
+    const auto* const packing = std::ranges::find(packings, type, &Packing::type);
+    return pie::can_multiply_packed(packing->format);
 }
 
 // Those that this processor has kernels for.
 std::vector<ggml_type> packed_types() {
     std::vector<ggml_type> types;
-    for (const auto& [type, format] : packings) {
+    for (const Packing& packing : packings) {
+        const ggml_type type = packing.type;
         if (has_kernel(type)) {
             types.push_back(type);
         } else {
@@ -223,9 +227,10 @@ TEST_CASE("a token has the same products, to the bit, with every instruction set
 }
 
 TEST_CASE("some types are packed, one matrix of whole strips, and only where the processor can") {
-    for (const auto& [type, format] : packings) {
+    for (const Packing& packing : packings) {
+        const ggml_type type = packing.type;
         CAPTURE(ggml_type_name(type));
-        const bool can = pie::can_multiply_packed(format);
+        const bool can = pie::can_multiply_packed(packing.format);
         const bool has_faster = pie::repacking_memory(type, 256, 32) != nullptr;
         CHECK((!can || has_faster || pie::is_to_be_packed(type, 256, 32)));
         CHECK((can || !pie::is_to_be_packed(type, 256, 32)));
