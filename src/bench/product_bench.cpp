@@ -1,14 +1,13 @@
 // What packed matrices gain over those that ggml multiplies, in batches of few tokens: for each type as many
 // matrices of one shape as no cache holds, so that weights come from memory as they do in a model. Both take
-// turns. ggml's are repacked where it has kernels for that.
-//
-//   product_bench [THREADS]
+// turns, on two threads. ggml's are repacked where it has kernels for that.
 
 #include "base/check.h"
 #include "base/quantile.h"
 #include "engine/packed_product.h"
 #include "model/matrix_copy.h"
 #include "model/packed_matrix.h"
+#include "model/random_numbers.h"
 #include "model/repacking.h"
 
 #include <fmt/format.h>
@@ -17,13 +16,10 @@
 #include <ggml-cpu.h>
 
 #include <array>
-#include <charconv>
 #include <chrono>
-#include <cmath>
 #include <cstring>
 #include <memory>
 #include <span>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -35,21 +31,14 @@ constexpr std::array<int64_t, 10> batch_sizes = {1, 2, 3, 4, 5, 7, 9, 16, 26, 64
 constexpr int64_t n_columns = 1536; // of the largest matrices of a 1.5B
 constexpr int64_t n_rows = 8960;
 constexpr size_t n_bytes_min = size_t{256} << 20U;
+constexpr int n_threads = 2;
 constexpr int n_turns = 9;
-
-std::vector<float> wave(int64_t n) {
-    std::vector<float> values(static_cast<size_t>(n));
-    for (size_t i = 0; i < values.size(); ++i) {
-        values[i] = std::sin(static_cast<float>(i));
-    }
-    return values;
-}
 
 Result<MatrixCopy> file_matrix(ggml_type type) {
     PIE_ASSIGN(MatrixCopy matrix,
                make_matrix_copy("matrix", type, {n_columns, n_rows, 1}, ggml_backend_cpu_buffer_type()));
-    ggml_quantize_chunk(type, wave(n_columns * n_rows).data(), matrix.tensor->data, 0, n_rows, n_columns,
-                        nullptr);
+    ggml_quantize_chunk(type, testing::random_numbers(n_columns * n_rows, 1).data(), matrix.tensor->data, 0,
+                        n_rows, n_columns, nullptr);
     return matrix;
 }
 
@@ -90,7 +79,8 @@ class Products {
         buffer_.reset(
             ggml_backend_alloc_ctx_tensors_from_buft(context_.get(), ggml_backend_cpu_buffer_type()));
         PIE_CHECK(buffer_ != nullptr, "products of a few tokens have room");
-        ggml_backend_tensor_set(tokens, wave(n_columns * n_tokens).data(), 0, ggml_nbytes(tokens));
+        const auto n_numbers = static_cast<size_t>(ggml_nelements(tokens));
+        ggml_backend_tensor_set(tokens, testing::random_numbers(n_numbers, 2).data(), 0, ggml_nbytes(tokens));
     }
 
     double milliseconds(ggml_backend_t cpu) {
@@ -128,7 +118,7 @@ Result<void> run_type(ggml_backend_t cpu, ggml_type type) {
     return {};
 }
 
-Result<void> run(int n_threads) {
+Result<void> run() {
     ggml_log_set([](ggml_log_level, const char*, void*) {}, nullptr); // says what it repacks
     const ggml_backend_ptr cpu(ggml_backend_init_by_type(GGML_BACKEND_DEVICE_TYPE_CPU, nullptr));
     // Threads that are there already, as the engine's are.
@@ -151,15 +141,8 @@ Result<void> run(int n_threads) {
 } // namespace
 } // namespace pie
 
-int main(int argc, char** argv) {
-    int n_threads = 2;
-    const std::string_view number = argc == 2 ? argv[1] : "2";
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), n_threads);
-    if (argc > 2 || error != std::errc() || end != number.data() + number.size() || n_threads < 1) {
-        fmt::print(stderr, "usage: product_bench [THREADS]\n");
-        return 2;
-    }
-    const auto done = pie::run(n_threads);
+int main() {
+    const auto done = pie::run();
     if (!done) {
         fmt::print(stderr, "{}\n", done.error().message);
         return 1;

@@ -1,6 +1,6 @@
 #pragma once
 
-// For tests: normally distributed numbers, the same for the same seed.
+// For tests and benchmarks: normally distributed numbers, the same for the same seed.
 
 #include <algorithm>
 #include <cstddef>

@@ -7,9 +7,9 @@
 namespace pie {
 namespace {
 
-// Where kernels for one token and for several round differently: on Qwen2.5-Coder 0.5B (Q4_K_M, AVX-512) the
-// lead of the likeliest token moves by 0.07 in the root of the mean square and 0.3 at most. Below this lead a
-// batch does not decide.
+// Kernels for one token and for several may round differently: with ggml's, on Qwen2.5-Coder 0.5B (Q4_K_M,
+// AVX-512), the lead of the likeliest token moves by 0.07 in the root of the mean square and 0.3 at most.
+// Where they do, a batch does not decide below this lead.
 constexpr float lead_min = 0.5F;
 
 // The longer the common ending, the likelier the next token: behind two equal tokens 59 of 100 were right,
