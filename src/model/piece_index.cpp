@@ -13,7 +13,7 @@ PieceIndex::PieceIndex(const Vocabulary& vocabulary) {
     std::ranges::sort(pieces_);
 }
 
-std::vector<TokenId> PieceIndex::compatible(std::string_view text) const {
+std::vector<TokenId> PieceIndex::going_on_with(std::string_view text) const {
     std::vector<TokenId> tokens;
     const auto text_of = [](const auto& entry) { return std::string_view(entry.first); };
     const auto from = [&](std::string_view wanted) {
@@ -21,6 +21,9 @@ std::vector<TokenId> PieceIndex::compatible(std::string_view text) const {
     };
     for (auto entry = from(text); entry != pieces_.end() && entry->first.starts_with(text); ++entry) {
         tokens.push_back(entry->second);
+    }
+    if (!tokens.empty()) {
+        return tokens;
     }
     for (size_t length = 1; length < text.size(); ++length) {
         const std::string_view begin = text.substr(0, length);

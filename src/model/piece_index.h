@@ -20,9 +20,10 @@ class PieceIndex {
   public:
     explicit PieceIndex(const Vocabulary& vocabulary);
 
-    // Tokens whose text begins with `text`, and those whose text `text` begins with: what may come next where
-    // `text` must be written. Tokens without text are none of them. In no particular order.
-    std::vector<TokenId> compatible(std::string_view text) const;
+    // What may come next where `text` must be written: the tokens whose text begins with it. Only where there
+    // are none, those that it begins with itself. Tokens without text are none of them. In no particular
+    // order.
+    std::vector<TokenId> going_on_with(std::string_view text) const;
 
   private:
     std::vector<std::pair<std::string, TokenId>> pieces_; // ascending

@@ -57,7 +57,7 @@ class Generation {
     // Leaves the tokens that agree with what must be written.
     std::span<const float> going_on_from_begun(std::span<const float> logits) {
         agreeing_.assign(logits.size(), -std::numeric_limits<float>::infinity());
-        for (const TokenId token : model_.pieces().compatible(begun_)) {
+        for (const TokenId token : model_.pieces().going_on_with(begun_)) {
             agreeing_[static_cast<size_t>(token.value)] = logits[static_cast<size_t>(token.value)];
         }
         return agreeing_;

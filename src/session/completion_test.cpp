@@ -303,7 +303,8 @@ TEST_CASE("a completion begins with what is begun, and leaves it out") {
             CAPTURE(begun);
             const Completion completion =
                 complete(live.sequence, {.n_predict = 12, .draft_max = 0}, {}, begun).value();
-            // The likeliest token at each place of those that agree, by looking at all of them.
+            // By looking at all tokens: the likeliest at each place of those that begin with what is left, or
+            // where none does, of those that it begins with.
             std::string left = begun;
             std::string written;
             std::vector<TokenId> expected;
@@ -312,16 +313,19 @@ TEST_CASE("a completion begins with what is begun, and leaves it out") {
                     expected.empty()
                         ? live.logits
                         : std::vector<float>(live.sequence.logits().begin(), live.sequence.logits().end());
-                std::optional<TokenId> best;
+                std::optional<TokenId> whole;
+                std::optional<TokenId> part;
                 for (int32_t i = 0; i < vocabulary.size(); ++i) {
                     const std::string piece = vocabulary.piece(TokenId(i));
-                    const bool agrees =
-                        !piece.empty() && (piece.starts_with(left) || left.starts_with(piece));
-                    if (agrees && (!best || logits[static_cast<size_t>(i)] >
-                                                logits[static_cast<size_t>(best->value)])) {
+                    std::optional<TokenId>& best = piece.starts_with(left) ? whole : part;
+                    const bool agrees = piece.starts_with(left) || left.starts_with(piece);
+                    if (!piece.empty() && agrees &&
+                        (!best ||
+                         logits[static_cast<size_t>(i)] > logits[static_cast<size_t>(best->value)])) {
                         best = TokenId(i);
                     }
                 }
+                const std::optional<TokenId> best = whole ? whole : part;
                 REQUIRE(best.has_value());
                 expected.push_back(*best);
                 const std::string piece = vocabulary.piece(*best);
