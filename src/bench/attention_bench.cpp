@@ -4,6 +4,7 @@
 //   attention_bench MODEL.gguf [DEPTH]
 
 #include "base/quantile.h"
+#include "bench/number_argument.h"
 #include "bench/plain_batch.h"
 #include "cache/kv_cache.h"
 #include "engine/engine.h"
@@ -11,9 +12,7 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <charconv>
 #include <map>
-#include <string_view>
 #include <vector>
 
 namespace pie {
@@ -56,9 +55,7 @@ Result<void> run(const char* path, int32_t depth) {
 
 int main(int argc, char** argv) {
     int depth = 4096;
-    const std::string_view number = argc == 3 ? argv[2] : "4096";
-    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), depth);
-    if (argc < 2 || argc > 3 || error != std::errc() || end != number.data() + number.size() || depth < 1) {
+    if (argc < 2 || argc > 3 || !pie::read_argument(argc, argv, 2, depth)) {
         fmt::print(stderr, "usage: attention_bench MODEL.gguf [DEPTH]\n");
         return 2;
     }

@@ -10,6 +10,7 @@
 // "healed" is what documents do: the token that the cursor stands behind is written anew (token healing).
 
 #include "base/interrupt.h"
+#include "bench/number_argument.h"
 #include "eval/metrics.h"
 #include "eval/random.h"
 #include "eval/source_tree.h"
@@ -19,7 +20,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -225,9 +225,7 @@ Result<void> run(const char* path, const char* folder, int n_cursors) {
 
 int main(int argc, char** argv) {
     int n_cursors = 100;
-    if (argc < 3 || argc > 4 ||
-        (argc == 4 &&
-         std::from_chars(argv[3], argv[3] + std::string(argv[3]).size(), n_cursors).ec != std::errc())) {
+    if (argc < 3 || argc > 4 || !pie::read_argument(argc, argv, 3, n_cursors)) {
         fmt::print(stderr, "usage: completion_bench MODEL.gguf FOLDER [CURSORS]\n");
         return 2;
     }

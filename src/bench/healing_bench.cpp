@@ -4,6 +4,7 @@
 //   healing_bench MODEL.gguf TEXT [EDITS]
 
 #include "base/quantile.h"
+#include "bench/number_argument.h"
 #include "cache/kv_cache.h"
 #include "engine/engine.h"
 #include "eval/metrics.h"
@@ -13,7 +14,6 @@
 #include <fmt/format.h>
 
 #include <atomic>
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -154,9 +154,7 @@ class HealingBench {
 
 int main(int argc, char** argv) {
     int n_edits = 100;
-    if (argc < 3 || argc > 4 ||
-        (argc == 4 &&
-         std::from_chars(argv[3], argv[3] + std::string(argv[3]).size(), n_edits).ec != std::errc())) {
+    if (argc < 3 || argc > 4 || !pie::read_argument(argc, argv, 3, n_edits)) {
         fmt::print(stderr, "usage: healing_bench MODEL.gguf TEXT [EDITS]\n");
         return 2;
     }

@@ -6,6 +6,7 @@
 
 #include "base/files.h"
 #include "base/quantile.h"
+#include "bench/number_argument.h"
 #include "bench/serving_systems.h"
 
 #include <pie/model.h>
@@ -13,7 +14,6 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <string>
@@ -101,10 +101,7 @@ Result<void> run(const ServerSetting& setting, const char* text_path, size_t n_k
 
 int main(int argc, char** argv) {
     size_t n_keys = 50;
-    if (argc < 4 || argc > 5 ||
-        (argc == 5 &&
-         std::from_chars(argv[4], argv[4] + std::string(argv[4]).size(), n_keys).ec != std::errc()) ||
-        n_keys == 0) {
+    if (argc < 4 || argc > 5 || !pie::read_argument(argc, argv, 4, n_keys)) {
         fmt::print(stderr, "usage: http_bench PIE MODEL.gguf TEXT [KEYSTROKES]\n");
         return 2;
     }

@@ -10,6 +10,7 @@
 
 #include "base/interrupt.h"
 #include "base/quantile.h"
+#include "bench/number_argument.h"
 #include "eval/metrics.h"
 #include "library/worker.h"
 
@@ -17,7 +18,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
@@ -289,24 +289,14 @@ Result<void> run(const char* path, const Script& script, int32_t n_ctx) {
     return {};
 }
 
-// False where it is no number above 0; what is not given stays.
-template <typename Number>
-bool parse(int argc, char** argv, int index, Number& number) {
-    if (argc <= index) {
-        return true;
-    }
-    const std::string_view text = argv[index];
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    return error == std::errc() && end == text.data() + text.size() && number > 0;
-}
-
 } // namespace
 } // namespace pie
 
 int main(int argc, char** argv) {
     size_t n_keys = 2000;
     int32_t n_ctx = 5120;
-    if (argc < 3 || argc > 5 || !pie::parse(argc, argv, 3, n_keys) || !pie::parse(argc, argv, 4, n_ctx)) {
+    if (argc < 3 || argc > 5 || !pie::read_argument(argc, argv, 3, n_keys) ||
+        !pie::read_argument(argc, argv, 4, n_ctx)) {
         fmt::print(stderr, "usage: storm_bench MODEL.gguf TEXT [KEYSTROKES [CONTEXT]]\n");
         return 2;
     }
