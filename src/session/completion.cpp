@@ -30,6 +30,10 @@ class Generation {
     int32_t n_left() const { return options_.n_predict - static_cast<int32_t>(completion_.tokens.size()); }
     bool is_over() const { return finish_.has_value() || n_left() <= 0; }
 
+    // How many tokens may be drafted behind the last one. None before there is text to show, which a larger
+    // batch would hold up; the token that was begun is often encoded along already.
+    int32_t n_draft_max() const { return completion_.text.empty() ? 0 : n_left() - 1; }
+
     // Chooses the next token by the logits ahead of it.
     TokenId take_next(std::span<const float> logits) {
         const TokenId token = sampler_.sample(begun_.empty() ? logits : going_on_from_begun(logits));
@@ -130,7 +134,7 @@ Result<Completion> run_alone(LiveSequence& sequence, const CompletionOptions& op
             generation.end_at_full_context();
         }
         if (!generation.is_over()) {
-            PIE_ASSIGN(logits, decoder.advance(token, generation.n_left() - 1));
+            PIE_ASSIGN(logits, decoder.advance(token, generation.n_draft_max()));
         }
     }
     Completion completion = generation.finish();

@@ -286,6 +286,21 @@ TEST_CASE("drafting does not change a completion, and some drafts are right, som
     CHECK(n_drafted - n_accepted > 100);
 }
 
+TEST_CASE("nothing is drafted before there is text to show") {
+    Live live;
+    std::vector<TokenId> prompt;
+    for (const char c : std::string_view("wxyz\xc3\xa4 wxyz")) {
+        prompt.emplace_back(static_cast<uint8_t>(c));
+    }
+    REQUIRE(live.sequence.update(prompt, {}).has_value());
+    const Completion completion =
+        complete(live.sequence, {.n_predict = 3, .draft_max = 8}, {}, "\xc3\xa4").value();
+    REQUIRE(completion.tokens.size() == 3);
+    CHECK(completion.tokens[0] == prompt[4]); // behind which the prompt foretells the next
+    CHECK(completion.tokens[1] == prompt[5]);
+    CHECK(completion.tokens_drafted == 0);
+}
+
 TEST_CASE("draws are not drafted") {
     Live live;
     CompletionOptions options = drawing(50, 2);
