@@ -169,7 +169,7 @@ bool is_packed_rather_than_repacked(ggml_type type) {
 bool is_to_be_packed(ggml_type type, int64_t n_columns, int64_t n_rows, int64_t n_matrices) {
     const Packing* packing = packing_of(type);
     return packing != nullptr && n_matrices == 1 && n_rows % static_cast<int64_t>(packed_rows) == 0 &&
-           can_multiply_packed(packing->format) &&
+           can_multiply_packed() &&
            (is_packed_rather_than_repacked(type) || repacking_memory(type, n_columns, n_rows) == nullptr);
 }
 

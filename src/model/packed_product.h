@@ -18,9 +18,8 @@
 
 namespace pie {
 
-// Whether this processor has the instructions: Q8_0 needs those that add products of bytes up to 32 bits
-// (VNNI), as two of its products can be more than sixteen hold.
-bool can_multiply_packed(PackedFormat format);
+// Whether this processor has the instructions.
+bool can_multiply_packed();
 
 // `rounded` has room for rounded_token_bytes(format, token.size()).
 void round_token(PackedFormat format, std::span<const float> token, std::byte* rounded);

@@ -4,12 +4,11 @@
 // A vector holds four columns of eight rows as bytes, or of sixteen. Its products with four columns of a
 // token, added up in pairs, are sixteen bits wide, and so many of them are added up as fit: four of Q5_0
 // (4 * 2 * 31 * 127 < 2^15), half of its block; eight of Q4_K (8 * 2 * 15 * 127 < 2^15), its group of 32
-// columns; two of Q6_K (2 * 2 * 63 * 127 < 2^15), half of its group of 16. The step to 32 bits, a lane for
-// each row, multiplies by the group's scale. Where there are instructions that add up to 32 bits at once
-// (VNNI), Q5_0 and Q4_K take those instead, and Q8_0, which without them is left to ggml, as two of its
-// products need more than sixteen bits. So a block's sum is exact either way; what is rounded is its
-// product with both scales and the sum over blocks, and that goes alike for each token of every tile and on
-// every processor.
+// columns; two of Q6_K (2 * 2 * 63 * 127 < 2^15), half of its group of 16; one of Q8_0. The step to 32 bits,
+// a lane for each row, multiplies by the group's scale. Where there are instructions that add up to 32 bits
+// at once (VNNI), all but Q6_K take those instead. So a block's sum is exact either way; what is rounded is
+// its product with both scales and the sum over blocks, and that goes alike for each token of every tile and
+// on every processor.
 
 #include "model/packed_product.h"
 
@@ -32,7 +31,6 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <type_traits>
 
 #if HWY_ARCH_X86
 #include <cpuid.h>
@@ -156,9 +154,10 @@ HWY_INLINE T read(const std::byte* from, size_t i) {
     return value;
 }
 
-// Where a few tokens keep the processor at it for longer than it looks ahead, memory would be waited for
-// between blocks; one to three wait for memory as it is. A fetch from behind the matrix does nothing.
-constexpr size_t n_tokens_fetching_ahead = 4;
+// Where a block keeps the processor at it for longer than it looks ahead, memory would be waited for between
+// blocks: with eight rows a vector always, with sixteen from four tokens on. A fetch from behind the matrix
+// does nothing.
+constexpr size_t n_tokens_fetching_ahead = n_vectors > 1 ? 1 : 4;
 constexpr size_t ahead_bytes = 3072;
 
 template <size_t n_tokens>
@@ -272,8 +271,13 @@ struct Q5 {
     }
 };
 
-// Its weights are stored 128 too large, eight times what the correction makes up for.
-struct Q8 {
+// Its weights are stored 128 too large.
+template <typename Sums>
+struct Q8;
+
+// Eight times what the correction makes up for.
+template <>
+struct Q8<AtOnce> {
     static constexpr PackedFormat format = PackedFormat::q8_0;
 
     template <size_t n_tokens>
@@ -296,6 +300,39 @@ struct Q8 {
         }
     }
 };
+
+#if HWY_TARGET > HWY_AVX3_DL
+
+// Two products are no more than sixteen bits hold where the weight's size is one factor, and its sign goes to
+// the other (2 * 128 * 127 < 2^15).
+template <>
+struct Q8<InPairs> {
+    static constexpr PackedFormat format = PackedFormat::q8_0;
+
+    template <size_t n_tokens>
+    static HWY_INLINE void add_block(const std::byte* packed, size_t vector,
+                                     const TokenBlocks<n_tokens>& tokens, hn::Vec<Floats>* totals) {
+        const std::byte* bytes = packed + packed_halves_bytes + vector * vector_bytes;
+        hn::Vec<Ints> sums[n_tokens];
+        std::fill_n(sums, n_tokens, hn::Zero(Ints()));
+        for (size_t k = 0; k < 8; ++k) {
+            const auto stored = load_weights<n_tokens>(bytes + k * group_bytes);
+            const auto weights = hn::BitCast(SignedBytes(), hn::Xor(stored, hn::Set(Bytes(), 128)));
+            const auto sizes = hn::BitCast(Bytes(), hn::Abs(weights));
+            for (size_t t = 0; t < n_tokens; ++t) {
+                const auto values = four_columns(tokens[t], k);
+                const hn::Vec<SignedBytes> signed_values{_mm256_sign_epi8(values.raw, weights.raw)};
+                sums[t] = InPairs::add(sums[t], multiply_pairs(sizes, signed_values));
+            }
+        }
+        const auto scale = load_halves<n_tokens>(packed, vector);
+        for (size_t t = 0; t < n_tokens; ++t) {
+            totals[t] = add_block_sum(totals[t], sums[t], scale, tokens[t]);
+        }
+    }
+};
+
+#endif
 
 template <typename Sums>
 struct Q4K {
@@ -413,28 +450,53 @@ struct Q6K {
     }
 };
 
-// Weights are taken apart in registers, once for a few tokens.
+// What blocks of one vector's rows add to its products. Weights are taken apart in registers, once for a few
+// tokens.
+template <typename Format, size_t n_tokens>
+HWY_INLINE void add_blocks(const std::byte* packed, size_t n_blocks, size_t vector,
+                           TokenBlocks<n_tokens> tokens, hn::Vec<Floats>* totals) {
+    constexpr PackedBlock block = packed_block(Format::format);
+    hn::Vec<Floats> in_registers[n_tokens];
+    std::copy_n(totals, n_tokens, in_registers);
+    for (size_t i = 0; i < n_blocks; ++i) {
+        Format::add_block(packed + i * block.n_bytes, vector, tokens, in_registers);
+        for (const std::byte*& token : tokens) {
+            token += block.n_token_bytes;
+        }
+    }
+    std::copy_n(in_registers, n_tokens, totals);
+}
+
+// Vectors take turns every so many columns: were the strip gone through once for each, memory would rest for
+// all but the first.
+constexpr size_t n_columns_a_turn = 256;
+
 template <typename Format, size_t n_tokens>
 HWY_NOINLINE void multiply_tile(const PackedProduct& product, size_t first_token, const std::byte* strip,
                                 float* products) {
-    constexpr PackedBlock block_size = packed_block(Format::format);
-    const size_t n_blocks = product.n_columns / block_size.n_columns;
-    for (size_t vector = 0; vector < n_vectors; ++vector) {
-        TokenBlocks<n_tokens> tokens;
-        hn::Vec<Floats> totals[n_tokens];
-        for (size_t t = 0; t < n_tokens; ++t) {
-            tokens[t] = product.tokens + (first_token + t) * product.token_bytes();
-            totals[t] = hn::Zero(Floats());
+    constexpr PackedBlock block = packed_block(Format::format);
+    TokenBlocks<n_tokens> tokens;
+    for (size_t t = 0; t < n_tokens; ++t) {
+        tokens[t] = product.tokens + (first_token + t) * product.token_bytes();
+    }
+    hn::Vec<Floats> totals[n_vectors][n_tokens];
+    for (auto& of_vector : totals) {
+        std::fill_n(of_vector, n_tokens, hn::Zero(Floats()));
+    }
+    for (size_t column = 0; column < product.n_columns; column += n_columns_a_turn) {
+        const size_t n_blocks = std::min(product.n_columns - column, n_columns_a_turn) / block.n_columns;
+        for (size_t vector = 0; vector < n_vectors; ++vector) {
+            add_blocks<Format>(strip, n_blocks, vector, tokens, totals[vector]);
         }
-        for (size_t block = 0; block < n_blocks; ++block) {
-            Format::add_block(strip + block * block_size.n_bytes, vector, tokens, totals);
-            for (const std::byte*& token : tokens) {
-                token += block_size.n_token_bytes;
-            }
+        strip += n_blocks * block.n_bytes;
+        for (const std::byte*& token : tokens) {
+            token += n_blocks * block.n_token_bytes;
         }
-        for (size_t t = 0; t < n_tokens; ++t) {
-            float* to = products + (first_token + t) * product.n_rows();
-            hn::StoreU(totals[t], Floats(), to + vector * vector_rows);
+    }
+    for (size_t t = 0; t < n_tokens; ++t) {
+        float* to = products + (first_token + t) * product.n_rows();
+        for (size_t vector = 0; vector < n_vectors; ++vector) {
+            hn::StoreU(totals[vector][t], Floats(), to + vector * vector_rows);
         }
     }
 }
@@ -468,11 +530,7 @@ void multiply_adding(const PackedProduct& product, size_t strip) {
     case PackedFormat::q5_0:
         return multiply_by_tiles<Q5<Sums>>(product, strip);
     case PackedFormat::q8_0:
-        if constexpr (std::is_same_v<Sums, AtOnce>) {
-            return multiply_by_tiles<Q8>(product, strip);
-        }
-        PIE_CHECK(false, "it is packed where products are added up at once");
-        return;
+        return multiply_by_tiles<Q8<Sums>>(product, strip);
     case PackedFormat::q4_k:
         return multiply_by_tiles<Q4K<Sums>>(product, strip);
     case PackedFormat::q6_k:
@@ -567,8 +625,8 @@ void round_block(PackedFormat format, const float* values, std::byte* rounded) {
     round(values, rounded);
 }
 
-bool has_kernel(PackedFormat format) {
-    return format != PackedFormat::q8_0 || adds_at_once();
+bool has_kernels() {
+    return true;
 }
 
 #else
@@ -579,7 +637,7 @@ void multiply_strip(const PackedProduct&, size_t) {
 void round_block(PackedFormat, const float*, std::byte*) {
     PIE_CHECK(false, "matrices are packed where this is not called");
 }
-bool has_kernel(PackedFormat) {
+bool has_kernels() {
     return false;
 }
 
@@ -592,7 +650,7 @@ HWY_AFTER_NAMESPACE();
 
 namespace pie {
 
-HWY_EXPORT(has_kernel);
+HWY_EXPORT(has_kernels);
 HWY_EXPORT(multiply_strip);
 HWY_EXPORT(round_block);
 
@@ -611,8 +669,8 @@ PackedProduct of_tokens(PackedProduct product, size_t begin, size_t n_max) {
 
 } // namespace
 
-bool can_multiply_packed(PackedFormat format) {
-    return HWY_DYNAMIC_DISPATCH(has_kernel)(format);
+bool can_multiply_packed() {
+    return HWY_DYNAMIC_DISPATCH(has_kernels)();
 }
 
 void round_token(PackedFormat format, std::span<const float> token, std::byte* rounded) {

@@ -58,8 +58,7 @@ TEST_CASE("the share of a file counts what tokens are multiplied with") {
     CHECK(none.repacked_bytes == 0);
 
     const pie::RepackedShare ours = share_of({.weight_type = GGML_TYPE_Q5_0, .n_layer = 1});
-    const bool has_kernels =
-        is_repacked(GGML_TYPE_Q8_0, 128, 128) || pie::can_multiply_packed(pie::PackedFormat::q5_0);
+    const bool has_kernels = is_repacked(GGML_TYPE_Q8_0, 128, 128) || pie::can_multiply_packed();
     CHECK(ours.matrix_bytes == (n_layer_weights + n_output_weights) / 32 * 22);
     CHECK(ours.repacked_bytes == (has_kernels ? ours.matrix_bytes : 0));
 }

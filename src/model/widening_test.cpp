@@ -89,7 +89,7 @@ TEST_CASE("a model's matrices are widened or packed while it is loaded, what is 
     const TemporaryFolder folder;
     pie::testing::write_tiny_model({.weight_type = GGML_TYPE_Q5_0}, folder.path() / "tiny.gguf");
     const auto model = pie::LoadedModel::load(folder.path() / "tiny.gguf").value();
-    const bool can_be_packed = pie::can_multiply_packed(pie::PackedFormat::q5_0);
+    const bool can_be_packed = pie::can_multiply_packed();
     const ggml_type expected = has_repacked_q8_0() ? GGML_TYPE_Q8_0
                                : can_be_packed     ? GGML_TYPE_I8
                                                    : GGML_TYPE_Q5_0;
