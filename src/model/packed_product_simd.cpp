@@ -303,8 +303,8 @@ struct Q8<AtOnce> {
 
 #if HWY_TARGET > HWY_AVX3_DL
 
-// Two products are no more than sixteen bits hold where the weight's size is one factor, and its sign goes to
-// the other (2 * 128 * 127 < 2^15).
+// Two products fit into sixteen bits where the weight's size is one factor and its sign goes to the other
+// (2 * 128 * 127 < 2^15).
 template <>
 struct Q8<InPairs> {
     static constexpr PackedFormat format = PackedFormat::q8_0;
