@@ -3,15 +3,15 @@
 #include "base/check.h"
 
 #include <algorithm>
-#include <functional>
+#include <ranges>
 #include <utility>
 
 namespace pie {
 
-KvCells::KvCells(int32_t n_cells, int32_t turns_max)
-    : cells_(static_cast<size_t>(n_cells)), turns_max_(turns_max) {
+KvCells::KvCells(int32_t n_cells, int32_t turns_max, Dropped dropped)
+    : cells_(static_cast<size_t>(n_cells)), turns_max_(turns_max), dropped_(dropped) {
     for (int32_t i = 0; i < n_cells; ++i) {
-        free_.emplace_back(i); // ascending order is a heap already
+        free_.emplace_hint(free_.end(), 0, i);
     }
 }
 
@@ -23,27 +23,13 @@ int32_t KvCells::extent() const {
     return extent;
 }
 
-CellIndex KvCells::take_free_cell() {
-    PIE_CHECK(!free_.empty(), "the caller checks that there is room");
-    std::ranges::pop_heap(free_, std::greater());
-    const CellIndex cell = free_.back();
-    free_.pop_back();
-    return cell;
-}
-
-void KvCells::release(CellIndex cell) {
-    at(cell) = Cell();
-    free_.push_back(cell);
-    std::ranges::push_heap(free_, std::greater());
-}
-
 void KvCells::assign(Position position, CellIndex cell) {
     order_[static_cast<size_t>(position.value)] = cell;
     at(cell).position = position;
 }
 
 bool KvCells::can_begin(const EditPlan& plan) const {
-    return static_cast<int32_t>(plan.encode.size()) <= n_cells() - plan.tokens_kept;
+    return std::ssize(plan.encode) + std::ssize(plan.recall) <= n_cells() - plan.tokens_kept;
 }
 
 void KvCells::begin(const EditPlan& plan, std::span<const TokenId> wanted) {
@@ -66,10 +52,14 @@ void KvCells::begin(const EditPlan& plan, std::span<const TokenId> wanted) {
             assign(Position(run.to + i), saved_.order[static_cast<size_t>(run.from + i)]);
         }
     }
+    for (const RecalledCell& recalled : plan.recall) {
+        recall(recalled.cell);
+        assign(recalled.position, recalled.cell);
+    }
     if (plan.encode.size() > free_.size()) {
         // No room to keep what the edit drops until it is done: the old sequence cannot come back.
-        for (const CellIndex cell : dropped_cells()) {
-            release(cell);
+        for (const CellIndex cell : std::views::reverse(dropped_cells())) {
+            release(cell, Dropped::kept);
         }
         saved_.intact = false;
     }
@@ -105,14 +95,12 @@ std::vector<CellIndex> KvCells::dropped_cells() const {
 void KvCells::commit() {
     PIE_CHECK(editing_, "commit() belongs into an edit");
     PIE_CHECK(std::ranges::find(order_, no_cell) == order_.end(), "every position has its cell");
-    if (saved_.intact) {
-        for (const CellIndex cell : dropped_cells()) {
-            release(cell);
-        }
-    }
     editing_ = false;
-    saved_ = {};
     trace_exactness();
+    if (saved_.intact) {
+        drop_replaced();
+    }
+    saved_ = {};
 }
 
 void KvCells::rollback() {
@@ -120,7 +108,7 @@ void KvCells::rollback() {
     editing_ = false;
     if (!saved_.intact) {
         for (const Position position : saved_.last_placed) {
-            release(cell_at(position));
+            release(cell_at(position), Dropped::lost);
             order_[static_cast<size_t>(position.value)] = no_cell;
         }
         close_up();
@@ -134,7 +122,7 @@ void KvCells::rollback() {
     }
     for (const CellIndex cell : order_) {
         if (cell != no_cell && !was_there[static_cast<size_t>(cell.value)]) {
-            release(cell);
+            release(cell, Dropped::kept);
         }
     }
     tokens_ = std::move(saved_.tokens);
@@ -187,10 +175,10 @@ CellIndex KvCells::append(TokenId token, Rounding rounding) {
     return cell;
 }
 
-void KvCells::truncate(int32_t n_tokens_kept) {
+void KvCells::truncate(int32_t n_tokens_kept, Dropped dropped) {
     PIE_CHECK(!editing_ && n_tokens_kept <= n_tokens(), "truncate() shortens, outside of an edit");
     while (n_tokens() > n_tokens_kept) {
-        release(order_.back());
+        release(order_.back(), dropped);
         order_.pop_back();
         tokens_.pop_back();
         attention_.pop_back();
@@ -206,8 +194,15 @@ void KvCells::check_invariant() const {
     for (int32_t i = 0; i < n_tokens(); ++i) {
         PIE_CHECK(position_of(cell_at(Position(i))) == Position(i), "token i has position i");
     }
-    for (const CellIndex cell : free_) {
-        PIE_CHECK(position_of(cell) == hidden, "free cells are hidden");
+    size_t n_recallable = 0;
+    for (const auto& [dropped, cell] : free_) {
+        PIE_CHECK(position_of(CellIndex(cell)) == hidden, "free cells are hidden");
+        PIE_CHECK(at(CellIndex(cell)).dropped == dropped, "free cells are in the order of their dropping");
+        n_recallable += dropped > 0 ? 1 : 0;
+    }
+    PIE_CHECK(n_recallable == dropped_by_context_.size(), "each dropped cell is found");
+    for (const auto& [context, cell] : dropped_by_context_) {
+        PIE_CHECK(at(cell).context == context && at(cell).dropped > 0, "by its own hash");
     }
 }
 

@@ -10,6 +10,12 @@
 // but for the rounding of keys that it moved there and back. Exact cells are identical to those of a full
 // recompute where nothing was rounded otherwise.
 //
+// A cell that is dropped goes on holding what it held until it is handed out again, which the lowest cells
+// that hold nothing are first, then those dropped longest ago. Its hash says where that is right: before the
+// token of the sequence whose prefix has the same hash, it can be recalled instead of encoding the token, and
+// is exact. So what is typed as completed, undone, or gone back to costs nothing while there is room. (vLLM
+// finds the free blocks of its cache by such hashes; theirs must be a prefix.)
+//
 // Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
 // batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
 //
@@ -21,7 +27,10 @@
 
 #include <cstdint>
 #include <limits>
+#include <set>
 #include <span>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace pie {
@@ -35,6 +44,10 @@ struct PendingRotation {
 // Whether what a cell holds was rounded as a full recompute rounds it: not where it was encoded in a batch
 // too small for that, or behind cells that were not, or whose keys had been turned.
 enum class Rounding : uint32_t { as_full, otherwise };
+
+// Whether dropped cells can be recalled. They scatter the sequence over all cells, which costs time where
+// attention reads every row up to extent().
+enum class Dropped { lost, kept };
 
 // A token of the sequence, and what is known of its cell: all that a snapshot must hold of it.
 struct CachedToken {
@@ -52,7 +65,8 @@ struct CachedToken {
 class KvCells {
   public:
     // A key is worn when it was turned more than `turns_max` times: types with few bits round it each time.
-    explicit KvCells(int32_t n_cells, int32_t turns_max = std::numeric_limits<int32_t>::max());
+    explicit KvCells(int32_t n_cells, int32_t turns_max = std::numeric_limits<int32_t>::max(),
+                     Dropped dropped = Dropped::lost);
 
     int32_t n_cells() const { return static_cast<int32_t>(cells_.size()); }
     // Cells that place() can hand out; inside an edit, cells of tokens it drops do not count until commit().
@@ -82,9 +96,16 @@ class KvCells {
     // Position of the token in a cell, or -1 where attention must not look.
     Position position_of(CellIndex cell) const { return at(cell).position; }
 
-    // Starts turning the sequence into `wanted`: kept runs move to their new positions, other tokens are
-    // hidden. Whatever `plan` encodes must be placed before commit(). Room for it must be there: see
-    // can_begin().
+    // The dropped cells that hold exactly what is wanted, for the first `n` tokens where `plan` does not keep
+    // a cell that does. Ascending positions.
+    std::vector<RecalledCell> recallable(const EditPlan& plan, std::span<const TokenId> wanted,
+                                         int32_t n) const;
+    // What n_exact() will be when `plan` is done.
+    int32_t n_exact_after(const EditPlan& plan, std::span<const TokenId> wanted) const;
+
+    // Starts turning the sequence into `wanted`: kept runs move to their new positions, recalled cells come
+    // back, other tokens are hidden. Whatever `plan` encodes must be placed before commit(). Room for it must
+    // be there: see can_begin().
     void begin(const EditPlan& plan, std::span<const TokenId> wanted);
     bool can_begin(const EditPlan& plan) const;
 
@@ -104,8 +125,11 @@ class KvCells {
     // Tokens at the end, outside of an edit, with what another cache's cells tell of them: whose rows are to
     // be copied to the cells that this returns. Needs free cells.
     std::vector<CellIndex> adopt(std::span<const CachedToken> cached);
-    // Drops the tokens from `n_tokens` on.
-    void truncate(int32_t n_tokens);
+    // Drops the tokens from `n_tokens` on; `lost` where their cells do not hold them, or not behind the
+    // tokens before them.
+    void truncate(int32_t n_tokens, Dropped dropped = Dropped::kept);
+    // Dropped cells are not recalled any more.
+    void forget_dropped();
 
     // Keys that are not where their tokens are, one entry for each distinct distance.
     std::vector<PendingRotation> pending_rotations() const;
@@ -117,8 +141,8 @@ class KvCells {
 
     // The sequence, outside of an edit.
     std::vector<CachedToken> cached_tokens() const;
-    // What cached_tokens() told, into cells without a sequence. Each token has a cell of its own. The
-    // cells that are handed out next are those that the original would hand out.
+    // What cached_tokens() told, into cells without a sequence and without dropped cells to recall. Each
+    // token has a cell of its own.
     void restore(std::span<const CachedToken> cached);
 
     // Ends the program where the invariants above do not hold.
@@ -141,6 +165,7 @@ class KvCells {
         int32_t key_turns = 0;
         Rounding rounding = Rounding::as_full;
         uint64_t context = 0; // the hash of the tokens up to this one; 0 if it is not known to be exact
+        uint64_t dropped = 0; // when; 0 in use, or where there is nothing to recall
     };
     // The sequence as begin() found it.
     struct Saved {
@@ -156,17 +181,25 @@ class KvCells {
     const Cell& at(CellIndex cell) const { return cells_[static_cast<size_t>(cell.value)]; }
     void count_exact(Encoded encoded);
     CellIndex take_free_cell();
+    void recall(CellIndex cell);
     void add(const CachedToken& token, CellIndex cell);
-    void release(CellIndex cell);
+    void release(CellIndex cell, Dropped dropped);
+    void forget(CellIndex cell);
     void assign(Position position, CellIndex cell);
     void close_up();
     void trace_exactness();
     static uint64_t extended(uint64_t context, TokenId token);
+    static std::vector<uint64_t> contexts(std::span<const TokenId> tokens);
+    std::vector<uint64_t> kept_contexts(const EditPlan& plan, size_t n_wanted) const;
     std::vector<CellIndex> dropped_cells() const;
+    void drop_replaced();
 
     std::vector<Cell> cells_;
     int32_t turns_max_;
-    std::vector<CellIndex> free_; // a heap with the lowest cell on top, so that the extent stays small
+    Dropped dropped_;
+    std::set<std::pair<uint64_t, int32_t>> free_; // when it was dropped, and the cell
+    std::unordered_map<uint64_t, CellIndex> dropped_by_context_;
+    uint64_t n_dropped_ = 0; // so far
     std::vector<TokenId> tokens_;
     std::vector<CellIndex> order_; // by position; -1 where an edit has not placed it yet
     std::vector<float> attention_; // by position

@@ -18,6 +18,40 @@ uint64_t KvCells::extended(uint64_t context, TokenId token) {
     return x > nothing_before ? x : nothing_before + 1;
 }
 
+// Of each of the tokens, the hash of all up to it.
+std::vector<uint64_t> KvCells::contexts(std::span<const TokenId> tokens) {
+    std::vector<uint64_t> contexts;
+    contexts.reserve(tokens.size());
+    uint64_t context = nothing_before;
+    for (const TokenId token : tokens) {
+        contexts.push_back(context = extended(context, token));
+    }
+    return contexts;
+}
+
+// By position, of the cells that the plan keeps; unknown elsewhere.
+std::vector<uint64_t> KvCells::kept_contexts(const EditPlan& plan, size_t n_wanted) const {
+    std::vector<uint64_t> kept(n_wanted, unknown);
+    for (const KeptRun& run : plan.keep) {
+        for (int32_t i = 0; i < run.length; ++i) {
+            kept[static_cast<size_t>(run.to + i)] = at(cell_at(Position(run.from + i))).context;
+        }
+    }
+    return kept;
+}
+
+int32_t KvCells::n_exact_after(const EditPlan& plan, std::span<const TokenId> wanted) const {
+    std::vector<uint64_t> exact = contexts(wanted);
+    std::vector<uint64_t> held = kept_contexts(plan, wanted.size());
+    for (const Position position : plan.encode) { // exact where everything before it is
+        held[static_cast<size_t>(position.value)] = exact[static_cast<size_t>(position.value)];
+    }
+    for (const RecalledCell& recalled : plan.recall) {
+        held[static_cast<size_t>(recalled.position.value)] = at(recalled.cell).context;
+    }
+    return static_cast<int32_t>(std::ranges::mismatch(held, exact).in1 - held.begin());
+}
+
 // What an edit encoded is exact as far as everything before it is. (Positions are encoded in ascending order,
 // so that whatever stands before one was there when it was encoded.)
 void KvCells::trace_exactness() {
@@ -144,13 +178,13 @@ std::vector<CellIndex> KvCells::adopt(std::span<const CachedToken> cached) {
 }
 
 void KvCells::restore(std::span<const CachedToken> cached) {
-    PIE_CHECK(!editing_ && tokens_.empty(), "a sequence is restored into cells without one");
+    PIE_CHECK(!editing_ && tokens_.empty() && dropped_by_context_.empty(),
+              "a sequence is restored into cells without one");
     for (const CachedToken& token : cached) {
         PIE_CHECK(position_of(token.cell) == hidden, "each token has a cell of its own");
+        free_.erase({0, token.cell.value});
         add(token, token.cell);
     }
-    std::erase_if(free_, [this](CellIndex cell) { return position_of(cell) != hidden; });
-    std::ranges::make_heap(free_, std::greater());
     trace_exactness();
 }
 

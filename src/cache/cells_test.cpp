@@ -67,11 +67,15 @@ EditPlan make_plan(const Wanted& wanted) {
 class Script {
   public:
     Script(uint32_t seed, int32_t n_cells)
-        : random_(seed), cells_(n_cells), keys_(static_cast<size_t>(n_cells)) {}
+        : random_(seed), cells_(new_cells(n_cells)), keys_(static_cast<size_t>(n_cells)) {}
 
     void step();
+    int n_recalled() const { return n_recalled_; }
 
   private:
+    static KvCells new_cells(int32_t n_cells) {
+        return KvCells(n_cells, std::numeric_limits<int32_t>::max(), Dropped::kept);
+    }
     int32_t between(int32_t min, int32_t max) {
         return std::uniform_int_distribution<int32_t>(min, max)(random_);
     }
@@ -84,6 +88,8 @@ class Script {
     void edit();
     void come_back();
     Wanted random_wanted();
+    Wanted earlier();
+    EditPlan plan_for(const Wanted& wanted, std::vector<int>& made_by);
     void encode(CellIndex cell, Position position, Rounding rounding);
     void encode_batches(const EditPlan& plan, int32_t n_batches_max, std::vector<int>& made_by);
     void rotate();
@@ -101,6 +107,8 @@ class Script {
     int first_new_encoding_ = 0;                     // of the step
     std::map<int, std::vector<TokenId>> context_of_; // of exact encodings
     std::map<int, bool> behind_identical_;           // the same
+    std::vector<std::vector<TokenId>> earlier_;      // sequences that there were
+    int n_recalled_ = 0;
 };
 
 void Script::encode(CellIndex cell, Position position, Rounding rounding) {
@@ -146,16 +154,33 @@ void Script::truncate() {
     sequence_.resize(static_cast<size_t>(n));
 }
 
-// From a snapshot, after which nothing must tell the new cells from the old ones.
+// From a snapshot, after which nothing must tell the new cells from the old ones, but that these knew what
+// they had dropped.
 void Script::come_back() {
-    KvCells restored(cells_.n_cells());
+    KvCells restored = new_cells(cells_.n_cells());
     restored.restore(cells_.cached_tokens());
     CHECK(restored.cached_tokens() == cells_.cached_tokens());
     std::swap(cells_, restored);
     KvCells copy = cells_;
+    restored.forget_dropped();
     while (copy.n_free() > 0) {
         CHECK(copy.append(TokenId(1)) == restored.append(TokenId(1)));
     }
+}
+
+// What an edit is that goes back: the common start stays, the rest comes again.
+Wanted Script::earlier() {
+    Wanted wanted{.tokens =
+                      earlier_[static_cast<size_t>(between(0, static_cast<int32_t>(earlier_.size()) - 1))],
+                  .from = {},
+                  .encoded = {}};
+    const auto is_same = [](const Token& token, TokenId id) { return token.id == id; };
+    const auto n_same = std::ranges::mismatch(sequence_, wanted.tokens, is_same).in1 - sequence_.begin();
+    for (int32_t i = 0; i < std::ssize(wanted.tokens); ++i) {
+        wanted.from.push_back(i < n_same ? i : -1);
+        wanted.encoded.push_back(i >= n_same);
+    }
+    return wanted;
 }
 
 // Pieces of the sequence in any order, each token once at most, with new tokens between them.
@@ -220,27 +245,49 @@ void Script::encode_batches(const EditPlan& plan, int32_t n_batches_max, std::ve
     last_placed_ = last;
 }
 
+// `made_by` learns which encoding made the key of each token that is not encoded. A recalled one has seen the
+// tokens that are to stand before it.
+EditPlan Script::plan_for(const Wanted& wanted, std::vector<int>& made_by) {
+    EditPlan plan = make_plan(wanted);
+    for (size_t i = 0; i < wanted.tokens.size(); ++i) {
+        made_by.push_back(wanted.encoded[i] ? garbage
+                                            : sequence_[static_cast<size_t>(wanted.from[i])].made_by);
+    }
+    const auto recallable =
+        cells_.recallable(plan, wanted.tokens, between(0, static_cast<int32_t>(wanted.tokens.size())));
+    recall(plan, recallable);
+    for (const RecalledCell& recalled : recallable) {
+        const auto i = static_cast<size_t>(recalled.position.value);
+        made_by[i] = key_in(recalled.cell).made_by;
+        const std::vector<TokenId> context(wanted.tokens.begin(),
+                                           wanted.tokens.begin() + recalled.position.value + 1);
+        CHECK(context_of_.at(made_by[i]) == context);
+        ++n_recalled_;
+    }
+    return plan;
+}
+
 void Script::edit() {
-    const Wanted wanted = random_wanted();
-    const EditPlan plan = make_plan(wanted);
+    const Wanted wanted = earlier_.empty() || between(0, 2) > 0 ? random_wanted() : earlier();
+    std::vector<int> made_by;
+    const EditPlan plan = plan_for(wanted, made_by);
     const bool has_room = std::ssize(wanted.tokens) <= cells_.n_cells();
     CHECK(cells_.can_begin(plan) == has_room);
     if (!has_room) {
         return;
     }
-    const bool can_come_back = std::ssize(plan.encode) <= cells_.n_free();
-    std::vector<int> made_by;
+    const bool can_come_back = std::ssize(plan.encode) + std::ssize(plan.recall) <= cells_.n_free();
     std::vector<float> attention;
-    for (size_t i = 0; i < wanted.tokens.size(); ++i) {
-        const auto from = static_cast<size_t>(wanted.from[i]);
-        made_by.push_back(wanted.encoded[i] ? garbage : sequence_[from].made_by);
-        attention.push_back(wanted.from[i] < 0 ? 0 : sequence_[from].attention);
+    for (const int32_t from : wanted.from) {
+        attention.push_back(from < 0 ? 0 : sequence_[static_cast<size_t>(from)].attention);
     }
+    const int32_t n_exact = cells_.n_exact_after(plan, wanted.tokens);
     const bool gives_up = between(0, 3) == 0;
     cells_.begin(plan, wanted.tokens);
     encode_batches(plan, gives_up ? between(0, 3) : n_cells_max, made_by);
     if (!gives_up) {
         cells_.commit();
+        CHECK(cells_.n_exact() == n_exact);
     } else {
         cells_.rollback();
         for (const Position position : last_placed_) {
@@ -332,7 +379,8 @@ void Script::step() {
         edit();
     }
     check();
-    if (between(0, 3) == 0) {
+    earlier_.emplace_back(cells_.tokens().begin(), cells_.tokens().end());
+    if (between(0, 9) == 0) {
         come_back();
         check();
     }
@@ -345,6 +393,7 @@ void Script::step() {
 } // namespace
 
 TEST_CASE("any edit script leaves cells, tokens and keys as a rebuild has them") {
+    int n_recalled = 0;
     for (uint32_t seed = 1; seed <= 150; ++seed) {
         CAPTURE(seed);
         Script script(seed, seed % 2 == 0 ? 40 : n_cells_max); // tight and roomy
@@ -352,7 +401,9 @@ TEST_CASE("any edit script leaves cells, tokens and keys as a rebuild has them")
             CAPTURE(step);
             script.step();
         }
+        n_recalled += script.n_recalled();
     }
+    CHECK(n_recalled > 1000);
 }
 
 TEST_CASE("new tokens take the lowest cells") {
@@ -382,6 +433,63 @@ TEST_CASE("new tokens take the lowest cells") {
     CHECK(pending[0].cells == std::vector{CellIndex(4), CellIndex(5)});
     CHECK(pending[1].delta == -1);
     CHECK(pending[1].cells == std::vector{CellIndex(6), CellIndex(7)});
+}
+
+TEST_CASE("dropped cells are handed out last, the oldest first, and recalled until then") {
+    KvCells cells(6, std::numeric_limits<int32_t>::max(), Dropped::kept);
+    for (int32_t i = 0; i < 4; ++i) {
+        cells.append(TokenId(i));
+    }
+    const std::vector<TokenId> wanted(cells.tokens().begin(), cells.tokens().end());
+    const EditPlan nothing_kept{.keep = {}, .again = {}, .encode = {}};
+    const auto recallable = [&] { return cells.recallable(nothing_kept, wanted, 4); };
+    cells.truncate(2);
+    CHECK(recallable() ==
+          std::vector<RecalledCell>{{Position(2), CellIndex(2)}, {Position(3), CellIndex(3)}});
+    CHECK(cells.append(TokenId(8)) == CellIndex(4)); // which hold nothing
+    CHECK(cells.append(TokenId(8)) == CellIndex(5));
+    CHECK(recallable().size() == 2);
+    CHECK(cells.append(TokenId(8)) == CellIndex(3)); // dropped before the token in front of it was
+    CHECK(recallable() == std::vector<RecalledCell>{{Position(2), CellIndex(2)}});
+
+    const EditPlan back{
+        .keep = {{0, 0, 2}}, .again = {}, .encode = {Position(3)}, .tokens_kept = 2, .recall = recallable()};
+    CHECK(cells.n_exact_after(back, wanted) == 4);
+    cells.begin(back, wanted);
+    cells.place(back.encode);
+    cells.commit();
+    CHECK(cells.cell_at(Position(2)) == CellIndex(2));
+    CHECK(cells.n_exact() == 4);
+    cells.check_invariant();
+    cells.truncate(0);
+    CHECK(recallable().size() == 4);
+    cells.forget_dropped();
+    CHECK(recallable().empty());
+}
+
+TEST_CASE("what is given up as lost, or was never exact, is not recalled") {
+    KvCells cells(8, std::numeric_limits<int32_t>::max(), Dropped::kept);
+    const EditPlan nothing_kept{.keep = {}, .again = {}, .encode = {}};
+    cells.append(TokenId(1));
+    cells.append(TokenId(2));
+    const std::vector<TokenId> wanted = {TokenId(1), TokenId(2)};
+    cells.truncate(1, Dropped::lost);
+    CHECK(cells.recallable(nothing_kept, wanted, 2).empty());
+    const CachedToken unknown{.token = TokenId(2), .cell = {}, .key_position = Position(1)};
+    cells.adopt(std::span(&unknown, 1));
+    cells.truncate(1);
+    CHECK(cells.recallable(nothing_kept, wanted, 2).empty());
+    // An edit that is given up: its last cells may have been encoded half-way.
+    const EditPlan more{.keep = {{0, 0, 1}}, .again = {}, .encode = {Position(1)}, .tokens_kept = 1};
+    cells.begin(more, wanted);
+    cells.place(more.encode);
+    cells.rollback();
+    CHECK(cells.recallable(nothing_kept, wanted, 2).empty());
+    cells.begin(more, wanted);
+    cells.place(more.encode);
+    cells.commit();
+    cells.truncate(1);
+    CHECK(cells.recallable(nothing_kept, wanted, 2).size() == 1);
 }
 
 TEST_CASE("moves before a rotation add up, and moves there and back need none") {

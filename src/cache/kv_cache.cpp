@@ -39,9 +39,20 @@ int32_t turns_max(ggml_type type) {
     }
 }
 
+// On the host our attention reads the rows of the sequence alone, wherever they are.
+Dropped dropped_for(const LoadedModel& model) {
+    for (int32_t layer = 0; layer < model.hparams().n_layer; ++layer) {
+        if (!ggml_backend_buft_is_host(ggml_backend_dev_buffer_type(model.layer_device(layer)))) {
+            return Dropped::lost;
+        }
+    }
+    return Dropped::kept;
+}
+
 } // namespace
 
-KvCache::KvCache(int32_t n_cells, ggml_type type_k) : cells_(n_cells, turns_max(type_k)) {
+KvCache::KvCache(int32_t n_cells, ggml_type type_k, Dropped dropped)
+    : cells_(n_cells, turns_max(type_k), dropped) {
     static std::atomic<uint64_t> count = 0;
     id_ = ++count;
 }
@@ -50,7 +61,7 @@ Result<std::unique_ptr<KvCache>> KvCache::create(const LoadedModel& model, const
     PIE_TRY(check_type(options.type_k, model.hparams().head_dim));
     PIE_TRY(check_type(options.type_v, model.hparams().head_dim));
     const int32_t n_cells = (options.n_cells + cell_granularity - 1) / cell_granularity * cell_granularity;
-    std::unique_ptr<KvCache> cache(new KvCache(n_cells, options.type_k));
+    std::unique_ptr<KvCache> cache(new KvCache(n_cells, options.type_k, dropped_for(model)));
     PIE_TRY(cache->allocate(model, options));
     return cache;
 }

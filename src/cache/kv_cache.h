@@ -53,7 +53,7 @@ class KvCache {
                    std::span<const CellIndex> to_cells);
 
   private:
-    KvCache(int32_t n_cells, ggml_type type_k);
+    KvCache(int32_t n_cells, ggml_type type_k, Dropped dropped);
     Result<void> allocate(const LoadedModel& model, const KvCacheOptions& options);
 
     uint64_t id_;

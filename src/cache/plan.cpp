@@ -153,6 +153,15 @@ void encode_again(EditPlan& plan, std::span<const Position> positions) {
     add(plan.encode, changed.encode, &Position::value);
 }
 
+void recall(EditPlan& plan, std::span<const RecalledCell> cells) {
+    std::vector<Position> positions(cells.size());
+    std::ranges::transform(cells, positions.begin(), &RecalledCell::position);
+    encode_again(plan, positions);
+    std::erase_if(plan.encode,
+                  [&](Position position) { return std::ranges::binary_search(positions, position); });
+    plan.recall.assign(cells.begin(), cells.end());
+}
+
 std::vector<float> carry_over(const EditPlan& plan, std::span<const float> cached, size_t n_wanted) {
     std::vector<float> wanted(n_wanted, 0.0F);
     for (const std::vector<KeptRun>* runs : {&plan.keep, &plan.again}) {

@@ -26,12 +26,22 @@ struct PlanOptions {
     int32_t line = 32;
 };
 
+// A cell outside of the sequence that holds exactly what is wanted at a position.
+struct RecalledCell {
+    Position position;
+    CellIndex cell;
+
+    bool operator==(const RecalledCell&) const = default;
+};
+
 struct EditPlan {
     std::vector<KeptRun> keep;    // ascending `to`; what remains of the diff's runs
     std::vector<KeptRun> again;   // ascending `to`; what of those runs is encoded again
     std::vector<Position> encode; // ascending; always holds the last position of a non-empty sequence
     int32_t tokens_kept = 0;      // sum of keep's lengths
     int32_t tokens_moved = 0;     // those of them whose position changed
+    // Ascending positions, neither kept nor encoded; plan_edit() leaves it empty.
+    std::vector<RecalledCell> recall = {};
 };
 
 // `runs` from diff_tokens(cached, wanted), `n_cached` the length of `cached`. An edit is any place in
@@ -43,6 +53,9 @@ EditPlan plan_edit(std::span<const TokenId> wanted, int32_t n_cached, std::span<
 
 // Encodes `positions` (ascending) again that `plan` keeps; others are ignored.
 void encode_again(EditPlan& plan, std::span<const Position> positions);
+
+// Takes `cells` (ascending positions) where `plan` keeps others or encodes.
+void recall(EditPlan& plan, std::span<const RecalledCell> cells);
 
 // Values of the cached tokens, handed on to those of the wanted ones that are the same tokens; 0 for new
 // ones.

@@ -57,7 +57,46 @@ int32_t n_tensors(const KvCache& cache) {
     return 2 * cache.n_layer();
 }
 
-// Rows as they lie in a tensor, up to the last cell in use.
+// Rows of a tensor, one behind the other.
+struct RowRun {
+    int32_t begin = 0;
+    int32_t n = 0;
+};
+
+// What a snapshot holds of the cells: of those in use alone, numbered anew in their order.
+struct UsedCells {
+    std::vector<CachedToken> tokens;
+    std::vector<RowRun> rows; // ascending
+};
+
+UsedCells used_cells(const KvCells& cells) {
+    UsedCells used{.tokens = cells.cached_tokens(), .rows = {}};
+    std::vector<CachedToken*> by_cell;
+    for (CachedToken& token : used.tokens) {
+        by_cell.push_back(&token);
+    }
+    std::ranges::sort(by_cell, {}, [](const CachedToken* token) { return token->cell; });
+    int32_t number = 0;
+    for (CachedToken* token : by_cell) {
+        const int32_t row = std::exchange(token->cell, CellIndex(number++)).value;
+        if (used.rows.empty() || used.rows.back().begin + used.rows.back().n != row) {
+            used.rows.push_back({.begin = row});
+        }
+        ++used.rows.back().n;
+    }
+    return used;
+}
+
+// Returns the end of what it wrote.
+char* copy_rows(const ggml_tensor* tensor, std::span<const RowRun> runs, char* to) {
+    for (const RowRun& run : runs) {
+        const size_t bytes = static_cast<size_t>(run.n) * tensor->nb[1];
+        ggml_backend_tensor_get(tensor, to, static_cast<size_t>(run.begin) * tensor->nb[1], bytes);
+        to += bytes;
+    }
+    return to;
+}
+
 size_t rows_bytes(const ggml_tensor* tensor, int32_t n_rows) {
     return static_cast<size_t>(n_rows) * tensor->nb[1];
 }
@@ -126,7 +165,7 @@ SnapshotHeader header_for(const LoadedModel& model, const KvCache& cache) {
     PIE_CHECK(model.fingerprint().size() == header.model.size(), "a model with weights has a fingerprint");
     std::memcpy(header.model.data(), model.fingerprint().data(), header.model.size());
     header.n_tokens = static_cast<uint32_t>(cache.cells().n_tokens());
-    header.n_rows = static_cast<uint32_t>(cache.cells().extent());
+    header.n_rows = header.n_tokens;
     return header;
 }
 
@@ -183,26 +222,27 @@ Result<void> save_snapshot(const std::filesystem::path& path, const LoadedModel&
                            std::span<const float> logits) {
     SnapshotHeader header = header_for(model, cache);
     header.n_logits = static_cast<uint32_t>(logits.size());
+    const UsedCells used = used_cells(cache.cells());
     std::vector<char> rows;
     const auto rows_of = [&](int32_t index) -> std::span<const char> {
         const ggml_tensor* tensor = tensor_at(cache, index);
-        rows.resize(rows_bytes(tensor, cache.cells().extent()));
-        ggml_backend_tensor_get(tensor, rows.data(), 0, rows.size());
+        rows.resize(rows_bytes(tensor, cache.cells().n_tokens()));
+        copy_rows(tensor, used.rows, rows.data());
         return rows;
     };
-    return write_snapshot(path, header, cache.cells().cached_tokens(), logits, rows_of);
+    return write_snapshot(path, header, used.tokens, logits, rows_of);
 }
 
 size_t CacheCopy::bytes_for(const KvCache& cache) {
-    const int32_t extent = cache.cells().extent();
-    return all_rows_bytes(cache, std::min(extent + extent / 32 + 16, cache.cells().n_cells()));
+    const int32_t n_tokens = cache.cells().n_tokens();
+    return all_rows_bytes(cache, std::min(n_tokens + n_tokens / 32 + 16, cache.cells().n_cells()));
 }
 
 CacheCopy::CacheCopy(const KvCache& cache)
     : bytes_(bytes_for(cache)), memory_(std::make_unique_for_overwrite<char[]>(bytes_)) {}
 
 bool CacheCopy::has_room_for(const KvCache& cache) const {
-    return all_rows_bytes(cache, cache.cells().extent()) <= bytes_;
+    return all_rows_bytes(cache, cache.cells().n_tokens()) <= bytes_;
 }
 
 void CacheCopy::touch() {
@@ -216,14 +256,12 @@ void CacheCopy::take(const LoadedModel& model, const KvCache& cache, std::span<c
     PIE_CHECK(has_room_for(cache), "there is room for what is copied");
     header_ = header_for(model, cache);
     header_.n_logits = static_cast<uint32_t>(logits.size());
-    tokens_ = cache.cells().cached_tokens();
+    UsedCells used = used_cells(cache.cells());
+    tokens_ = std::move(used.tokens);
     logits_.assign(logits.begin(), logits.end());
     char* at = memory_.get();
     for (int32_t i = 0; i < n_tensors(cache); ++i) {
-        const ggml_tensor* tensor = tensor_at(cache, i);
-        const size_t bytes = rows_bytes(tensor, cache.cells().extent());
-        ggml_backend_tensor_get(tensor, at, 0, bytes);
-        at += bytes;
+        at = copy_rows(tensor_at(cache, i), used.rows, at);
     }
 }
 
@@ -243,6 +281,7 @@ Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, cons
     PIE_ASSIGN(SnapshotReader file, SnapshotReader::open(path));
     const SnapshotHeader& header = file.header();
     PIE_TRY(check_header(path, header, model, cache));
+    cache.cells().forget_dropped(); // rows are overwritten, even where this fails
     std::vector<CachedToken> tokens(header.n_tokens);
     PIE_TRY(file.read(writable_bytes_of(tokens)));
     PIE_TRY(check_tokens(path, tokens, model.vocabulary(), header.n_rows));

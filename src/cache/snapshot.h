@@ -2,8 +2,7 @@
 
 // A KV cache as a file, so that a document whose cache was dropped, or whose process has ended, comes back
 // without a prefill: tokens, keys and values, what is known of their exactness, and the last logits. Cells
-// keep their numbers, because attention sums in their order: a restored cache computes the same bits as the
-// original.
+// keep their order, in which attention on devices sums, but close up.
 //
 // A file is whole or not there, and whatever is not exactly what was saved for this model and this kind of
 // cache is refused. It holds the user's text, in tokens, so that only its owner may read it.
@@ -51,8 +50,7 @@ class CacheCopy {
 
   private:
     size_t bytes_;
-    std::unique_ptr<char[]>
-        memory_; // the rows of each tensor up to the last cell in use, one tensor after another
+    std::unique_ptr<char[]> memory_; // the rows of each tensor that are in use, one tensor after another
     SnapshotHeader header_;
     std::vector<CachedToken> tokens_;
     std::vector<float> logits_;

@@ -7,7 +7,7 @@ namespace pie {
 namespace {
 
 constexpr std::string_view new_function = R"(bool KvCells::is_free(CellIndex cell) const {
-    return std::ranges::find(free_, cell) != free_.end();
+    return free_.contains({at(cell).dropped, cell.value});
 }
 
 )";
@@ -43,7 +43,7 @@ DemoScript demo_script() {
     DemoScript script{.file = demo_source_name, .start = std::string(demo_source), .cursor = {}, .steps = {}};
     const std::string& original = script.start;
     // The cursor stays where a line is being typed, near the end; the other edits happen around it.
-    const std::string_view behind_cursor = "\n    for (const CellIndex cell : free_) {";
+    const std::string_view behind_cursor = "\n    for (const auto& [dropped, cell] : free_) {";
     script.cursor = ByteOffset(place_of(original, behind_cursor));
     const std::string typed = "\n    for (const CellIndex cell : order_) {\n        PIE_CHECK(!was_there[";
     const std::string with_line = replaced(original, behind_cursor, typed + std::string(behind_cursor));
@@ -51,7 +51,7 @@ DemoScript demo_script() {
     typing.typed = typed;
     script.steps.push_back(typing);
 
-    const std::string_view below = "void KvCells::release(";
+    const std::string_view below = "void KvCells::assign(";
     const std::string with_function =
         replaced(with_line, below, std::string(new_function) + std::string(below));
     script.steps.push_back(step("insert a function a quarter down", with_function, typed));
@@ -59,7 +59,7 @@ DemoScript demo_script() {
     script.steps.push_back(step("delete a function", replaced(with_function, new_function, ""), typed));
 
     std::string several =
-        replaced(with_line, "#include <functional>\n", "#include <functional>\n#include <numeric>\n");
+        replaced(with_line, "#include <ranges>\n", "#include <numeric>\n#include <ranges>\n");
     several = replaced(several, "    int32_t extent = 0;\n", "    int32_t extent = 0; // of no cells\n");
     several = replaced(several, "    PIE_CHECK(!editing_, \"one edit at a time\");\n", "");
     script.steps.push_back(step("change three places at once", several, typed));

@@ -18,6 +18,7 @@ std::vector<ggml_tensor*> tensors(const KvCache& cache) {
 
 SavedState SavedState::save(const LiveSequence& sequence, const KvCache& cache) {
     SavedState state(cache.cells());
+    state.cells_.forget_dropped(); // their rows are not saved
     state.logits_.assign(sequence.logits().begin(), sequence.logits().end());
     for (const ggml_tensor* tensor : tensors(cache)) {
         const size_t bytes = static_cast<size_t>(state.cells_.extent()) * tensor->nb[1];

@@ -68,7 +68,9 @@ LayerSet every_fourth(int32_t n_layer) {
 LiveSequence::LiveSequence(Engine& engine, KvCache& cache)
     : engine_(engine), cache_(cache), observed_(every_fourth(cache.n_layer())) {}
 
-EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions& options) const {
+// The logits of the last `n_outputs` tokens are wanted, so that these are encoded whatever is held of them.
+EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions& options,
+                            int32_t n_outputs) const {
     const KvCells& cells = cache_.cells();
     const std::span<const TokenId> cached = cells.tokens();
     std::vector<KeptRun> runs;
@@ -79,9 +81,13 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     const Vocabulary& vocabulary = engine_.model().vocabulary();
     PlanOptions again{.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs};
     const auto plan_again = [&] {
-        return plan_edit(
+        EditPlan plan = plan_edit(
             wanted, static_cast<int32_t>(cached.size()), runs,
             [&vocabulary](TokenId token) { return vocabulary.is_control(token); }, again);
+        if (repairs) {
+            recall(plan, cells.recallable(plan, wanted, static_cast<int32_t>(wanted.size()) - n_outputs));
+        }
+        return plan;
     };
     EditPlan plan = plan_again();
     const int32_t affordable = options.milliseconds > 0
@@ -95,8 +101,8 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     if (options.method == ReuseMethod::pie || repairs) {
         pie::encode_again(plan, worn_positions(cells, plan));
     }
-    const auto unchanged = static_cast<int32_t>(std::ranges::mismatch(cached, wanted).in1 - cached.begin());
-    if (repairs && options.repair > 0 && unchanged < std::ssize(cached)) {
+    const bool appends = std::ranges::mismatch(cached, wanted).in1 == cached.end();
+    if (repairs && options.repair > 0 && !appends) {
         const auto n_planned = static_cast<int32_t>(plan.encode.size());
         const std::vector<float> attention = carry_over(plan, cells.attention(), wanted.size());
         pie::encode_again(plan,
@@ -104,7 +110,7 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
                                           .wanted = wanted,
                                           .plan = plan,
                                           .attention = attention,
-                                          .stale_from = Position(std::min(unchanged, n_exact())),
+                                          .stale_from = Position(cells.n_exact_after(plan, wanted)),
                                           .budget = std::clamp(affordable - n_planned, 0, options.repair)}));
     }
     return plan;
@@ -164,7 +170,7 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
     if (ahead && std::ssize(wanted) < n_tokens_max()) {
         std::vector<TokenId> sequence(wanted.begin(), wanted.end());
         sequence.push_back(*ahead);
-        edit = plan(sequence, options);
+        edit = plan(sequence, options, 2);
         pie::encode_again(edit, std::array{Position(report.tokens_context - 1)});
         PIE_TRY(run(edit, sequence, options.method, report_progress, 2));
         keep_ahead();
@@ -173,7 +179,7 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         edit = plan(wanted, options);
         PIE_TRY(run(edit, wanted, options.method, report_progress));
     }
-    report.tokens_kept = edit.tokens_kept - n_appended;
+    report.tokens_kept = edit.tokens_kept + static_cast<int32_t>(edit.recall.size()) - n_appended;
     report.tokens_moved = edit.tokens_moved;
     report.tokens_encoded = report.tokens_context - report.tokens_kept;
     report.milliseconds =
@@ -337,7 +343,7 @@ Result<std::span<const float>> LiveSequence::append(Batch batch, Observe observe
     batch.observed = observe == Observe::yes ? observed_ : LayerSet();
     auto logits = engine_.compute(cache_, batch);
     if (!logits) {
-        cache_.cells().truncate(before);
+        cache_.cells().truncate(before, Dropped::lost);
         return logits;
     }
     record_attention();
@@ -405,11 +411,13 @@ Result<int32_t> LiveSequence::repair(int32_t n_tokens_max) {
 
 void LiveSequence::clear() {
     rewind(0, {});
+    cache_.cells().forget_dropped();
     ++changes_;
 }
 
 void LiveSequence::rewind(int32_t n_tokens, std::vector<float> logits) {
-    cache_.cells().truncate(n_tokens);
+    // A branch's tokens stand behind those of others.
+    cache_.cells().truncate(n_tokens, branch_of_.empty() ? Dropped::kept : Dropped::lost);
     logits_ = std::move(logits);
     ahead_.reset();
     branch_of_.clear();

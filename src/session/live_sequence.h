@@ -29,7 +29,7 @@ enum class ReuseMethod {
     cfe,      // Conflict Fast Encoding: kept keys stay rotated for where they were
     reuse,    // the edit is ignored: the completion continues the sequence before it
     pie,      // kept keys are rotated; only new tokens and the last one are encoded
-    pie_seam, // and a seam behind each edit is encoded again
+    pie_seam, // and a seam behind each edit is encoded again, but for what dropped cells still hold
 };
 
 struct ReuseOptions {
@@ -149,7 +149,7 @@ class LiveSequence {
     Result<int32_t> borrow(std::span<const TokenId> wanted, const ReuseOptions& options);
     void drop_borrowed();
     Result<int32_t> append_whole_batches(std::span<const TokenId> wanted, const UpdateProgress& progress);
-    EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options) const;
+    EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options, int32_t n_outputs = 1) const;
     Result<void> run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
                      const UpdateProgress& progress, int32_t n_outputs = 1);
     Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,

@@ -73,7 +73,10 @@ void LiveSequence::take(const Loan& loan, std::span<const TokenId> wanted) {
     const std::vector<CachedToken> lent = loan.donor->cache_.cells().cached_tokens();
     for (const KeptRun& block : loan.blocks) {
         const TokenId wanted_before = block.to > 0 ? wanted[static_cast<size_t>(block.to) - 1] : TokenId(0);
-        cache_.cells().append(TokenId(wanted_before == TokenId(0) ? 1 : 0));
+        const CachedToken unwanted{.token = TokenId(wanted_before == TokenId(0) ? 1 : 0),
+                                   .cell = {},
+                                   .key_position = Position(n_tokens())};
+        cache_.cells().adopt(std::span(&unwanted, 1));
         copy(*loan.donor,
              std::span(lent).subspan(static_cast<size_t>(block.from), static_cast<size_t>(block.length)));
         n_borrowed_ += 1 + block.length;
@@ -101,7 +104,7 @@ Result<int32_t> LiveSequence::borrow(std::span<const TokenId> wanted, const Reus
 }
 
 void LiveSequence::drop_borrowed() {
-    cache_.cells().truncate(n_tokens() - std::exchange(n_borrowed_, 0));
+    cache_.cells().truncate(n_tokens() - std::exchange(n_borrowed_, 0), Dropped::lost);
 }
 
 } // namespace pie

@@ -15,6 +15,7 @@
 namespace pie {
 namespace {
 
+using testing::last_values;
 using testing::relative_error;
 using testing::TinyModel;
 
@@ -78,19 +79,6 @@ Tokens joined(std::initializer_list<Tokens> parts) {
         all.insert(all.end(), part.begin(), part.end());
     }
     return all;
-}
-
-// The value rows of the last layer by position; they depend on everything before them.
-std::vector<std::vector<float>> last_values(const KvCache& cache) {
-    const ggml_tensor* tensor = cache.values(cache.n_layer() - 1);
-    std::vector<std::vector<float>> values;
-    std::vector<ggml_fp16_t> row(static_cast<size_t>(tensor->ne[0]));
-    for (int32_t i = 0; i < cache.cells().n_tokens(); ++i) {
-        const auto cell = static_cast<size_t>(cache.cells().cell_at(Position(i)).value);
-        ggml_backend_tensor_get(tensor, row.data(), cell * tensor->nb[1], tensor->nb[1]);
-        ggml_fp16_to_fp32_row(row.data(), values.emplace_back(row.size()).data(), tensor->ne[0]);
-    }
-    return values;
 }
 
 struct Recomputed {

@@ -41,9 +41,13 @@ struct Held {
 };
 
 Held held_by(const LiveDocument& session) {
-    return {.tokens = session.cache().cells().cached_tokens(),
-            .logits = copy_of(session.sequence().logits()),
-            .n_exact = session.sequence().n_exact()};
+    Held held{.tokens = session.cache().cells().cached_tokens(),
+              .logits = copy_of(session.sequence().logits()),
+              .n_exact = session.sequence().n_exact()};
+    for (CachedToken& token : held.tokens) {
+        token.cell = {}; // attention goes by position
+    }
+    return held;
 }
 
 struct Stored {

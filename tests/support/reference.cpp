@@ -100,6 +100,18 @@ std::vector<float> Appender::decode(std::span<const TokenId> tokens, std::span<c
     return {logits->begin(), logits->end()};
 }
 
+std::vector<std::vector<float>> last_values(const KvCache& cache) {
+    const ggml_tensor* tensor = cache.values(cache.n_layer() - 1);
+    std::vector<std::vector<float>> values;
+    std::vector<ggml_fp16_t> row(static_cast<size_t>(tensor->ne[0]));
+    for (int32_t i = 0; i < cache.cells().n_tokens(); ++i) {
+        const auto cell = static_cast<size_t>(cache.cells().cell_at(Position(i)).value);
+        ggml_backend_tensor_get(tensor, row.data(), cell * tensor->nb[1], tensor->nb[1]);
+        ggml_fp16_to_fp32_row(row.data(), values.emplace_back(row.size()).data(), tensor->ne[0]);
+    }
+    return values;
+}
+
 std::string bit_difference(std::span<const float> ours, std::span<const float> theirs) {
     if (ours.size() != theirs.size()) {
         return fmt::format("{} numbers against {}", ours.size(), theirs.size());

@@ -77,6 +77,9 @@ class Appender {
     Products products_;
 };
 
+// The value rows of the last layer (of halves) by position; they depend on everything before them.
+std::vector<std::vector<float>> last_values(const KvCache& cache);
+
 // Empty where the two are equal to the bit; else where they differ first, how often and how far.
 std::string bit_difference(std::span<const float> ours, std::span<const float> theirs);
 

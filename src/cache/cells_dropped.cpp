@@ -1,0 +1,88 @@
+// Free cells: which is handed out next, and what those that were dropped still hold.
+
+#include "base/check.h"
+#include "cache/cells.h"
+
+#include <ranges>
+#include <utility>
+
+namespace pie {
+
+CellIndex KvCells::take_free_cell() {
+    PIE_CHECK(!free_.empty(), "the caller checks that there is room");
+    const CellIndex cell(free_.begin()->second);
+    recall(cell);
+    at(cell) = Cell();
+    return cell;
+}
+
+// Out of the free cells, with what it holds.
+void KvCells::recall(CellIndex cell) {
+    Cell& recalled = at(cell);
+    free_.erase({recalled.dropped, cell.value});
+    if (std::exchange(recalled.dropped, 0) > 0) {
+        dropped_by_context_.erase(recalled.context);
+    }
+}
+
+void KvCells::release(CellIndex cell, Dropped dropped) {
+    if (dropped == Dropped::lost || dropped_ == Dropped::lost || at(cell).context <= nothing_before) {
+        forget(cell);
+        return;
+    }
+    const auto [same, is_new] = dropped_by_context_.try_emplace(at(cell).context, cell);
+    if (!is_new) {
+        const CellIndex older = std::exchange(same->second, cell);
+        free_.erase({at(older).dropped, older.value});
+        forget(older);
+    }
+    at(cell).position = hidden;
+    at(cell).dropped = ++n_dropped_;
+    free_.emplace_hint(free_.end(), at(cell).dropped, cell.value);
+}
+
+// Neither in the sequence nor free, it becomes free and holds nothing.
+void KvCells::forget(CellIndex cell) {
+    at(cell) = Cell();
+    free_.emplace(0, cell.value);
+}
+
+void KvCells::forget_dropped() {
+    for (const auto& [context, cell] : std::exchange(dropped_by_context_, {})) {
+        free_.erase({at(cell).dropped, cell.value});
+        forget(cell);
+    }
+}
+
+// What comes first in the sequence is dropped last, so that it is recalled the longest: what stands behind is
+// worth little without it.
+void KvCells::drop_replaced() {
+    for (const CellIndex cell : std::views::reverse(dropped_cells())) {
+        const Position position = at(cell).key_position;
+        const bool is_there =
+            position < Position(n_tokens()) && at(cell_at(position)).context == at(cell).context;
+        release(cell, is_there ? Dropped::lost : Dropped::kept);
+    }
+}
+
+std::vector<RecalledCell> KvCells::recallable(const EditPlan& plan, std::span<const TokenId> wanted,
+                                              int32_t n) const {
+    std::vector<RecalledCell> found;
+    if (dropped_by_context_.empty()) {
+        return found;
+    }
+    const std::vector<uint64_t> exact = contexts(wanted.first(static_cast<size_t>(n)));
+    const std::vector<uint64_t> kept = kept_contexts(plan, wanted.size());
+    for (int32_t i = 0; i < n; ++i) {
+        const uint64_t context = exact[static_cast<size_t>(i)];
+        if (kept[static_cast<size_t>(i)] == context) {
+            continue;
+        }
+        if (const auto dropped = dropped_by_context_.find(context); dropped != dropped_by_context_.end()) {
+            found.push_back({Position(i), dropped->second});
+        }
+    }
+    return found;
+}
+
+} // namespace pie
