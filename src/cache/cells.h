@@ -96,12 +96,12 @@ class KvCells {
     // Position of the token in a cell, or -1 where attention must not look.
     Position position_of(CellIndex cell) const { return at(cell).position; }
 
-    // The dropped cells that hold exactly what is wanted, for the first `n` tokens where `plan` does not keep
-    // a cell that does. Ascending positions.
+    // The dropped cells that hold exactly what is wanted at those of the first `n` positions that `plan`
+    // encodes, or where what it keeps is stale. Ascending positions.
     std::vector<RecalledCell> recallable(const EditPlan& plan, std::span<const TokenId> wanted,
                                          int32_t n) const;
-    // What n_exact() will be when `plan` is done.
-    int32_t n_exact_after(const EditPlan& plan, std::span<const TokenId> wanted) const;
+    // Positions at which `plan` keeps cells that do not hold exactly what is wanted there; ascending.
+    std::vector<Position> stale_in(const EditPlan& plan, std::span<const TokenId> wanted) const;
 
     // Starts turning the sequence into `wanted`: kept runs move to their new positions, recalled cells come
     // back, other tokens are hidden. Whatever `plan` encodes must be placed before commit(). Room for it must
@@ -190,7 +190,6 @@ class KvCells {
     void trace_exactness();
     static uint64_t extended(uint64_t context, TokenId token);
     static std::vector<uint64_t> contexts(std::span<const TokenId> tokens);
-    std::vector<uint64_t> kept_contexts(const EditPlan& plan, size_t n_wanted) const;
     std::vector<CellIndex> dropped_cells() const;
     void drop_replaced();
 

@@ -3,6 +3,8 @@
 #include "base/check.h"
 #include "cache/cells.h"
 
+#include <algorithm>
+#include <iterator>
 #include <ranges>
 #include <utility>
 
@@ -71,15 +73,13 @@ std::vector<RecalledCell> KvCells::recallable(const EditPlan& plan, std::span<co
     if (dropped_by_context_.empty()) {
         return found;
     }
-    const std::vector<uint64_t> exact = contexts(wanted.first(static_cast<size_t>(n)));
-    const std::vector<uint64_t> kept = kept_contexts(plan, wanted.size());
-    for (int32_t i = 0; i < n; ++i) {
-        const uint64_t context = exact[static_cast<size_t>(i)];
-        if (kept[static_cast<size_t>(i)] == context) {
-            continue;
-        }
-        if (const auto dropped = dropped_by_context_.find(context); dropped != dropped_by_context_.end()) {
-            found.push_back({Position(i), dropped->second});
+    const std::vector<uint64_t> exact = contexts(wanted);
+    std::vector<Position> sought;
+    std::ranges::merge(plan.encode, stale_in(plan, wanted), std::back_inserter(sought));
+    for (const Position position : sought) {
+        const auto dropped = dropped_by_context_.find(exact[static_cast<size_t>(position.value)]);
+        if (position < Position(n) && dropped != dropped_by_context_.end()) {
+            found.push_back({position, dropped->second});
         }
     }
     return found;

@@ -29,27 +29,17 @@ std::vector<uint64_t> KvCells::contexts(std::span<const TokenId> tokens) {
     return contexts;
 }
 
-// By position, of the cells that the plan keeps; unknown elsewhere.
-std::vector<uint64_t> KvCells::kept_contexts(const EditPlan& plan, size_t n_wanted) const {
-    std::vector<uint64_t> kept(n_wanted, unknown);
+std::vector<Position> KvCells::stale_in(const EditPlan& plan, std::span<const TokenId> wanted) const {
+    const std::vector<uint64_t> exact = contexts(wanted);
+    std::vector<Position> stale;
     for (const KeptRun& run : plan.keep) {
         for (int32_t i = 0; i < run.length; ++i) {
-            kept[static_cast<size_t>(run.to + i)] = at(cell_at(Position(run.from + i))).context;
+            if (at(cell_at(Position(run.from + i))).context != exact[static_cast<size_t>(run.to + i)]) {
+                stale.emplace_back(run.to + i);
+            }
         }
     }
-    return kept;
-}
-
-int32_t KvCells::n_exact_after(const EditPlan& plan, std::span<const TokenId> wanted) const {
-    std::vector<uint64_t> exact = contexts(wanted);
-    std::vector<uint64_t> held = kept_contexts(plan, wanted.size());
-    for (const Position position : plan.encode) { // exact where everything before it is
-        held[static_cast<size_t>(position.value)] = exact[static_cast<size_t>(position.value)];
-    }
-    for (const RecalledCell& recalled : plan.recall) {
-        held[static_cast<size_t>(recalled.position.value)] = at(recalled.cell).context;
-    }
-    return static_cast<int32_t>(std::ranges::mismatch(held, exact).in1 - held.begin());
+    return stale;
 }
 
 // What an edit encoded is exact as far as everything before it is. (Positions are encoded in ascending order,

@@ -90,6 +90,8 @@ class Script {
     Wanted random_wanted();
     Wanted earlier();
     EditPlan plan_for(const Wanted& wanted, std::vector<int>& made_by);
+    void check_stale(const std::vector<Position>& stale, const EditPlan& plan, const Wanted& wanted,
+                     const std::vector<int>& made_by);
     void encode(CellIndex cell, Position position, Rounding rounding);
     void encode_batches(const EditPlan& plan, int32_t n_batches_max, std::vector<int>& made_by);
     void rotate();
@@ -267,6 +269,22 @@ EditPlan Script::plan_for(const Wanted& wanted, std::vector<int>& made_by) {
     return plan;
 }
 
+// By the definition: what is kept is stale unless it has seen the tokens that are to stand before it.
+void Script::check_stale(const std::vector<Position>& stale, const EditPlan& plan, const Wanted& wanted,
+                         const std::vector<int>& made_by) {
+    std::vector<Position> expected;
+    for (const KeptRun& run : plan.keep) {
+        for (int32_t to = run.to; to < run.to + run.length; ++to) {
+            const auto context = context_of_.find(made_by[static_cast<size_t>(to)]);
+            const std::vector<TokenId> now(wanted.tokens.begin(), wanted.tokens.begin() + to + 1);
+            if (context == context_of_.end() || context->second != now) {
+                expected.emplace_back(to);
+            }
+        }
+    }
+    CHECK(stale == expected);
+}
+
 void Script::edit() {
     const Wanted wanted = earlier_.empty() || between(0, 2) > 0 ? random_wanted() : earlier();
     std::vector<int> made_by;
@@ -281,13 +299,14 @@ void Script::edit() {
     for (const int32_t from : wanted.from) {
         attention.push_back(from < 0 ? 0 : sequence_[static_cast<size_t>(from)].attention);
     }
-    const int32_t n_exact = cells_.n_exact_after(plan, wanted.tokens);
+    const std::vector<Position> stale = cells_.stale_in(plan, wanted.tokens);
+    check_stale(stale, plan, wanted, made_by);
     const bool gives_up = between(0, 3) == 0;
     cells_.begin(plan, wanted.tokens);
     encode_batches(plan, gives_up ? between(0, 3) : n_cells_max, made_by);
     if (!gives_up) {
         cells_.commit();
-        CHECK(cells_.n_exact() == n_exact);
+        CHECK(cells_.n_exact() == (stale.empty() ? cells_.n_tokens() : stale.front().value));
     } else {
         cells_.rollback();
         for (const Position position : last_placed_) {
@@ -441,8 +460,9 @@ TEST_CASE("dropped cells are handed out last, the oldest first, and recalled unt
         cells.append(TokenId(i));
     }
     const std::vector<TokenId> wanted(cells.tokens().begin(), cells.tokens().end());
-    const EditPlan nothing_kept{.keep = {}, .again = {}, .encode = {}};
-    const auto recallable = [&] { return cells.recallable(nothing_kept, wanted, 4); };
+    const EditPlan all_new{
+        .keep = {}, .again = {}, .encode = {Position(0), Position(1), Position(2), Position(3)}};
+    const auto recallable = [&] { return cells.recallable(all_new, wanted, 4); };
     cells.truncate(2);
     CHECK(recallable() ==
           std::vector<RecalledCell>{{Position(2), CellIndex(2)}, {Position(3), CellIndex(3)}});
@@ -454,7 +474,7 @@ TEST_CASE("dropped cells are handed out last, the oldest first, and recalled unt
 
     const EditPlan back{
         .keep = {{0, 0, 2}}, .again = {}, .encode = {Position(3)}, .tokens_kept = 2, .recall = recallable()};
-    CHECK(cells.n_exact_after(back, wanted) == 4);
+    CHECK(cells.stale_in(back, wanted).empty());
     cells.begin(back, wanted);
     cells.place(back.encode);
     cells.commit();
@@ -469,27 +489,27 @@ TEST_CASE("dropped cells are handed out last, the oldest first, and recalled unt
 
 TEST_CASE("what is given up as lost, or was never exact, is not recalled") {
     KvCells cells(8, std::numeric_limits<int32_t>::max(), Dropped::kept);
-    const EditPlan nothing_kept{.keep = {}, .again = {}, .encode = {}};
+    const EditPlan all_new{.keep = {}, .again = {}, .encode = {Position(0), Position(1)}};
     cells.append(TokenId(1));
     cells.append(TokenId(2));
     const std::vector<TokenId> wanted = {TokenId(1), TokenId(2)};
     cells.truncate(1, Dropped::lost);
-    CHECK(cells.recallable(nothing_kept, wanted, 2).empty());
+    CHECK(cells.recallable(all_new, wanted, 2).empty());
     const CachedToken unknown{.token = TokenId(2), .cell = {}, .key_position = Position(1)};
     cells.adopt(std::span(&unknown, 1));
     cells.truncate(1);
-    CHECK(cells.recallable(nothing_kept, wanted, 2).empty());
+    CHECK(cells.recallable(all_new, wanted, 2).empty());
     // An edit that is given up: its last cells may have been encoded half-way.
     const EditPlan more{.keep = {{0, 0, 1}}, .again = {}, .encode = {Position(1)}, .tokens_kept = 1};
     cells.begin(more, wanted);
     cells.place(more.encode);
     cells.rollback();
-    CHECK(cells.recallable(nothing_kept, wanted, 2).empty());
+    CHECK(cells.recallable(all_new, wanted, 2).empty());
     cells.begin(more, wanted);
     cells.place(more.encode);
     cells.commit();
     cells.truncate(1);
-    CHECK(cells.recallable(nothing_kept, wanted, 2).size() == 1);
+    CHECK(cells.recallable(all_new, wanted, 2).size() == 1);
 }
 
 TEST_CASE("moves before a rotation add up, and moves there and back need none") {

@@ -229,11 +229,11 @@ TEST_CASE("cells close up, and what they held before is not recalled") {
     cache->cells().append(before[0]);
     cache->cells().append(before[1]);
     cache->cells().truncate(0);
-    const EditPlan nothing_kept{.keep = {}, .again = {}, .encode = {}};
-    CHECK(cache->cells().recallable(nothing_kept, before, 2).size() == 2);
+    const EditPlan all_new{.keep = {}, .again = {}, .encode = {Position(0), Position(1)}};
+    CHECK(cache->cells().recallable(all_new, before, 2).size() == 2);
     REQUIRE(load_snapshot(folder.file, model(), *cache));
     CHECK(cache->cells().extent() == lived.cache->cells().n_tokens());
-    CHECK(cache->cells().recallable(nothing_kept, before, 2).empty());
+    CHECK(cache->cells().recallable(all_new, before, 2).empty());
 }
 
 TEST_CASE("an empty cache, and one without logits") {

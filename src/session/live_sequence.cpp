@@ -105,12 +105,13 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     if (repairs && options.repair > 0 && !appends) {
         const auto n_planned = static_cast<int32_t>(plan.encode.size());
         const std::vector<float> attention = carry_over(plan, cells.attention(), wanted.size());
+        const std::vector<Position> stale = cells.stale_in(plan, wanted);
         pie::encode_again(plan,
                           options.policy({.cached = cached,
                                           .wanted = wanted,
                                           .plan = plan,
                                           .attention = attention,
-                                          .stale_from = Position(cells.n_exact_after(plan, wanted)),
+                                          .stale = stale,
                                           .budget = std::clamp(affordable - n_planned, 0, options.repair)}));
     }
     return plan;
@@ -369,14 +370,19 @@ void LiveSequence::fade_attention() {
     }
 }
 
+EditPlan LiveSequence::keeping_all() const {
+    EditPlan plan;
+    plan.keep = {{.from = 0, .to = 0, .length = n_tokens()}};
+    plan.tokens_kept = n_tokens();
+    return plan;
+}
+
 Result<int32_t> LiveSequence::encode_again(std::span<const Position> positions, ReuseMethod method) {
     if (positions.empty()) {
         return 0;
     }
     const std::vector<TokenId> wanted(tokens().begin(), tokens().end());
-    EditPlan plan;
-    plan.keep = {{.from = 0, .to = 0, .length = n_tokens()}};
-    plan.tokens_kept = n_tokens();
+    EditPlan plan = keeping_all();
     pie::encode_again(plan, positions);
     PIE_TRY(run(plan, wanted, method, {}));
     return static_cast<int32_t>(positions.size());
@@ -386,25 +392,24 @@ Result<int32_t> LiveSequence::heal(int32_t n_tokens_max) {
     const KvCells& cells = cache_.cells();
     const auto n_max = static_cast<size_t>(std::min(n_tokens_max, cells.n_free()));
     std::vector<Position> positions = rounded_positions(cells);
+    const std::vector<Position> stale = cells.stale_in(keeping_all(), tokens());
     // What is stale goes first, together with a few that are not: else it would have to be healed again once
     // they are.
-    if (n_exact() < n_tokens() && positions.size() > n_max / 2) {
+    if (!stale.empty() && positions.size() > n_max / 2) {
         positions.clear();
     }
-    for (int32_t i = n_exact(); i < n_tokens() && positions.size() < n_max; ++i) {
-        positions.emplace_back(i);
-    }
+    positions.insert(positions.end(), stale.begin(), stale.end());
     return encode_again(std::span(positions).first(std::min(positions.size(), n_max)), ReuseMethod::full);
 }
 
 Result<int32_t> LiveSequence::repair(int32_t n_tokens_max) {
-    EditPlan plan;
-    plan.keep = {{.from = 0, .to = 0, .length = n_tokens()}};
+    const EditPlan plan = keeping_all();
+    const std::vector<Position> stale = cache_.cells().stale_in(plan, tokens());
     return encode_again(repair_by_attention({.cached = tokens(),
                                              .wanted = tokens(),
                                              .plan = plan,
                                              .attention = cache_.cells().attention(),
-                                             .stale_from = Position(n_exact()),
+                                             .stale = stale,
                                              .budget = std::min(n_tokens_max, cache_.cells().n_free())}),
                         ReuseMethod::pie);
 }

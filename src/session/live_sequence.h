@@ -88,7 +88,7 @@ class LiveSequence {
     // Forgets everything.
     void clear();
 
-    // Encodes the first at most `n_tokens` of the tokens that are not exact again, with those before them
+    // Encodes the first at most `n_tokens` of the tokens that are stale again, with exact ones before them
     // that were rounded otherwise than a full recompute's if these are few, or where all are exact, of the
     // latter; and swaps them in when all are there. Called until it returns 0 it leaves what a full recompute
     // would, to the bit where the engine is batch-invariant. Returns how many it encoded. Errors: cancelled,
@@ -157,6 +157,7 @@ class LiveSequence {
     Products products_for(size_t n_tokens) const;
     void keep_ahead();
     std::span<const float> take_ahead();
+    EditPlan keeping_all() const;
     Result<int32_t> encode_again(std::span<const Position> positions, ReuseMethod method);
     // The batch gets cells, and logits of each token.
     Result<std::span<const float>> append(Batch batch, Observe observe);

@@ -530,6 +530,31 @@ TEST_CASE(
     CHECK(live.update(before, {}).tokens_encoded == 100);
 }
 
+TEST_CASE("what there was no room for is healed, and what was recalled behind it is not") {
+    const auto model = testing::load_tiny_model(small);
+    Live live(*model, 512, 256);
+    const std::vector<TokenId> before = random_tokens(150, 1);
+    std::vector<TokenId> edited = before;
+    edited[5] = TokenId(3); // no key is turned
+    const auto heal = [&] {
+        int32_t n_healed = 0;
+        for (int32_t n = 1; n > 0; n_healed += n) {
+            n = live.sequence.heal(64).value();
+        }
+        return n_healed;
+    };
+    for (const auto& wanted : {before, edited}) {
+        live.update(wanted, {});
+        heal();
+    }
+    const int32_t n_encoded = live.update(before, {}).tokens_encoded;
+    CHECK(live.sequence.n_exact() < 100);
+    const int32_t n_healed = heal();
+    CHECK(n_healed > 0);
+    CHECK(n_encoded + n_healed < 100);
+    CHECK(testing::bit_difference(live.logits(), recompute(*model, before)) == "");
+}
+
 TEST_CASE("what a completion wrote is there when somebody types it, unless it was written beside others") {
     const auto model = testing::load_tiny_model(small);
     Live live(*model);

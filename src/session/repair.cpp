@@ -7,17 +7,6 @@
 namespace pie {
 namespace {
 
-// Positions that the plan keeps behind the exact prefix: there is nothing to repair anywhere else.
-std::vector<Position> stale_kept(const RepairRequest& request) {
-    std::vector<Position> positions;
-    for (const KeptRun& run : request.plan.keep) {
-        for (int32_t to = std::max(run.to, request.stale_from.value); to < run.to + run.length; ++to) {
-            positions.emplace_back(to);
-        }
-    }
-    return positions;
-}
-
 // Tokens that occur in one sequence more often than in the other: an edit brought them in or took them out.
 // Very common ones tell nothing (line ends, spaces, brackets).
 std::unordered_set<TokenId> edited_tokens(const RepairRequest& request) {
@@ -44,7 +33,7 @@ std::unordered_set<TokenId> edited_tokens(const RepairRequest& request) {
 
 std::vector<Position> best_positions(const RepairRequest& request, std::span<const float> score) {
     const auto score_of = [&](Position position) { return score[static_cast<size_t>(position.value)]; };
-    std::vector<Position> positions = stale_kept(request);
+    std::vector<Position> positions(request.stale.begin(), request.stale.end());
     std::erase_if(positions, [&](Position position) { return score_of(position) <= 0; });
     if (std::ssize(positions) > request.budget) {
         const auto end = positions.begin() + request.budget;
@@ -64,7 +53,7 @@ std::vector<Position> repair_later_occurrences(const RepairRequest& request) {
     const std::unordered_set<TokenId> edited = edited_tokens(request);
     const auto n_wanted = static_cast<int32_t>(request.wanted.size());
     std::vector<float> score(request.wanted.size(), 0.0F);
-    for (int32_t i = request.stale_from.value; i < n_wanted; ++i) {
+    for (int32_t i = 0; i < n_wanted; ++i) {
         if (!edited.contains(request.wanted[static_cast<size_t>(i)])) {
             continue;
         }

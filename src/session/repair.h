@@ -22,11 +22,11 @@ struct RepairRequest {
     std::span<const TokenId> wanted;
     const EditPlan& plan;             // with its seams
     std::span<const float> attention; // by wanted position: what the last completions paid to the token
-    Position stale_from;              // what stands before it is exact
+    std::span<const Position> stale;  // that the plan keeps and that are not exact, ascending
     int32_t budget = 0;               // most tokens
 };
 
-// Positions that the request's plan keeps, ascending, at most the budget.
+// Of the stale positions, ascending, at most the budget: there is nothing to repair anywhere else.
 using RepairPolicy = std::function<std::vector<Position>(const RepairRequest&)>;
 
 // Those that the last completions looked at most; none that they did not look at.
@@ -38,7 +38,7 @@ std::vector<Position> repair_later_occurrences(const RepairRequest& request);
 // The last tokens before `cursor`, a position of the wanted sequence.
 std::vector<Position> repair_before(const RepairRequest& request, Position cursor);
 
-// The `budget` kept stale positions with the largest score above 0, ascending: what most policies end in.
+// The `budget` stale positions with the largest score above 0, ascending: what most policies end in.
 std::vector<Position> best_positions(const RepairRequest& request, std::span<const float> score);
 
 } // namespace pie

@@ -33,13 +33,15 @@ struct Example {
                      .tokens_kept = 9,
                      .tokens_moved = 6};
     std::vector<float> attention = std::vector<float>(12, 0.0F);
+    std::vector<Position> stale = {Position(5), Position(6), Position(7),
+                                   Position(8), Position(9), Position(10)};
 
     RepairRequest request(int32_t budget) const {
         return {.cached = cached,
                 .wanted = wanted,
                 .plan = plan,
                 .attention = attention,
-                .stale_from = Position(3),
+                .stale = stale,
                 .budget = budget};
     }
 };
