@@ -10,11 +10,11 @@
 // but for the rounding of keys that it moved there and back. Exact cells are identical to those of a full
 // recompute where nothing was rounded otherwise.
 //
-// A cell that is dropped goes on holding what it held until it is handed out again, which the lowest cells
-// that hold nothing are first, then those dropped longest ago. Its hash says where that is right: before the
-// token of the sequence whose prefix has the same hash, it can be recalled instead of encoding the token, and
-// is exact. So what is typed as completed, undone, or gone back to costs nothing while there is room. (vLLM
-// finds the free blocks of its cache by such hashes; theirs must be a prefix.)
+// A cell that is dropped goes on holding what it held until it is handed out again: the lowest cells that
+// hold nothing are first, then those dropped longest ago. Where the prefix of a wanted token has the hash of
+// such a cell, the cell can be recalled instead of encoding the token, and is exact. So what is undone, gone
+// back to or typed as completed costs nothing while there is room. (vLLM finds the free blocks of its cache
+// by such hashes; only those serve that continue a cached prefix.)
 //
 // Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
 // batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
