@@ -15,7 +15,7 @@ constexpr int32_t n_ctx_default_max = 8192; // more would cost memory that few f
 // Cells beyond the context: an edit of a full context is placed into them, so that it can be taken back when
 // it is cancelled, and so is a slice of healing.
 constexpr int32_t n_spare_cells = 256;
-constexpr int32_t slice_tokens_min = 16;
+constexpr int32_t slice_tokens_min = 8;
 constexpr int32_t slice_tokens_max = n_spare_cells;
 constexpr int32_t idle_repair_tokens = 64;
 constexpr int32_t n_prompt_min = 32;
@@ -83,13 +83,22 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
             "there is no text before the cursor, and this model can only continue text; move the cursor, or "
             "use a model that fills in the middle");
     }
-    PIE_ASSIGN(UpdateReport report, sequence_.update(window.tokens, reuse, progress, begun.token));
+    PIE_ASSIGN(UpdateReport report, update_sequence(window.tokens, reuse, progress, begun.token));
     lines_cut_ = {window.prefix_lines_cut, window.suffix_lines_cut};
     // A failed update leaves the sequence that it belonged to.
     begun_ = std::move(begun.text);
-    repaired_ = false;
     report.milliseconds =
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return report;
+}
+
+Result<UpdateReport> LiveDocument::update_sequence(std::span<const TokenId> prompt, const ReuseOptions& reuse,
+                                                   const UpdateProgress& progress,
+                                                   std::optional<TokenId> ahead) {
+    const bool is_appended_to = sequence_.is_start_of(prompt);
+    PIE_ASSIGN(const UpdateReport report, sequence_.update(prompt, reuse, progress, ahead));
+    // What is appended makes nothing stale, and while somebody types, idle time would go to repairs alone.
+    repaired_ = repaired_ && is_appended_to;
     return report;
 }
 
@@ -120,25 +129,32 @@ Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const
                                 "larger context (-c)",
                                 prompt.size(), prompt_budget(), options_.n_predict_max));
     }
-    PIE_ASSIGN(UpdateReport report, sequence_.update(prompt, reuse));
+    PIE_ASSIGN(UpdateReport report, update_sequence(prompt, reuse, {}, {}));
     lines_cut_ = {};
     begun_.clear();
-    repaired_ = false;
     return report;
 }
 
 Result<int32_t> LiveDocument::heal() {
     if (!repaired_) {
-        PIE_ASSIGN(const int32_t n_repaired, sequence_.repair(idle_repair_tokens));
+        PIE_ASSIGN(const int32_t n_repaired,
+                   fit_slice(sequence_.repair(std::min(slice_tokens_, idle_repair_tokens))));
         repaired_ = true;
         if (n_repaired > 0) {
             return n_repaired;
         }
     }
-    auto healed = sequence_.heal(slice_tokens_);
-    slice_tokens_ = healed ? std::min(2 * slice_tokens_, slice_tokens_max)
-                           : std::max(slice_tokens_ / 2, slice_tokens_min);
-    return healed;
+    return fit_slice(sequence_.heal(slice_tokens_));
+}
+
+// The next slice is smaller where there was no time for this one, and larger where there was.
+Result<int32_t> LiveDocument::fit_slice(Result<int32_t> encoded) {
+    if (!encoded) {
+        slice_tokens_ = std::max(slice_tokens_ / 2, slice_tokens_min);
+    } else if (*encoded > 0) {
+        slice_tokens_ = std::min(2 * slice_tokens_, slice_tokens_max);
+    }
+    return encoded;
 }
 
 Result<Completion> LiveDocument::complete(CompletionOptions options, const TextReceiver& receive) {

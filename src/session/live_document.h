@@ -104,6 +104,9 @@ class LiveDocument {
 
     // Takes it out of a prompt.
     Begun hold_back_begun(PromptWindow& window) const;
+    Result<UpdateReport> update_sequence(std::span<const TokenId> prompt, const ReuseOptions& reuse,
+                                         const UpdateProgress& progress, std::optional<TokenId> ahead);
+    Result<int32_t> fit_slice(Result<int32_t> encoded);
     // Tokens of a prompt, and what of them a context may take.
     size_t prompt_budget() const { return static_cast<size_t>(options_.n_ctx - options_.n_predict_max); }
     size_t context_budget() const { return prompt_budget() / 2; }
@@ -116,8 +119,8 @@ class LiveDocument {
     RepositoryContext context_;
     LinesCut lines_cut_;
     std::string begun_;     // stands before the cursor, and is not in the sequence: completions begin with it
-    bool repaired_ = false; // since the last update
-    int32_t slice_tokens_;  // of healing
+    bool repaired_ = false; // since the last update that was more than an appending
+    int32_t slice_tokens_;  // of repair and healing
 };
 
 } // namespace pie

@@ -131,6 +131,30 @@ TEST_CASE("healing that an edit stops leaves the document as it was, and goes on
     editor.engine->set_cancel_flag(nullptr);
 }
 
+TEST_CASE("where idle time is short, slices are, and typing does not start repairs anew") {
+    Editor editor;
+    editor.live->sequence().observe_layers({.bits = 2});
+    REQUIRE(editor.live->complete({.n_predict = 4}).has_value()); // which looks at what is to be repaired
+    editor.text.insert(10, "x = 1\n");
+    editor.update();
+    const int32_t n_exact = editor.live->sequence().n_exact();
+    std::atomic<bool> cancel = true;
+    editor.engine->set_cancel_flag(&cancel);
+    for (int i = 0; i < 8; ++i) {
+        REQUIRE_FALSE(editor.live->heal().has_value());
+    }
+    cancel = false;
+    CHECK(editor.live->heal().value() == 8);
+    CHECK(editor.live->sequence().n_exact() == n_exact); // repaired
+    const auto cached = editor.live->sequence().tokens();
+    std::vector<TokenId> more(cached.begin(), cached.end());
+    more.emplace_back(3);
+    REQUIRE(editor.live->update(more).has_value());
+    CHECK(editor.live->heal().value() == 16);
+    CHECK(editor.live->sequence().n_exact() == n_exact + 16); // healed
+    editor.engine->set_cancel_flag(nullptr);
+}
+
 TEST_CASE("a change of the context costs what is new in it, and seams") {
     for (const testing::TinyModel& description :
          {test::repository_model(), testing::TinyModel{.architecture = "llama"}}) {

@@ -101,8 +101,7 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     if (options.method == ReuseMethod::pie || repairs) {
         pie::encode_again(plan, worn_positions(cells, plan));
     }
-    const bool appends = std::ranges::mismatch(cached, wanted).in1 == cached.end();
-    if (repairs && options.repair > 0 && !appends) {
+    if (repairs && options.repair > 0 && !is_start_of(wanted)) {
         const auto n_planned = static_cast<int32_t>(plan.encode.size());
         const std::vector<float> attention = carry_over(plan, cells.attention(), wanted.size());
         const std::vector<Position> stale = cells.stale_in(plan, wanted);
@@ -123,8 +122,7 @@ Result<int32_t> LiveSequence::append_whole_batches(std::span<const TokenId> want
                                                    const UpdateProgress& progress) {
     const auto begin = static_cast<size_t>(n_tokens());
     const auto n_batch = static_cast<size_t>(engine_.n_batch());
-    const bool appended = std::ranges::mismatch(tokens(), wanted).in1 == tokens().end();
-    if (!appended || std::ssize(wanted) > n_tokens_max()) {
+    if (!is_start_of(wanted) || std::ssize(wanted) > n_tokens_max()) {
         return 0;
     }
     size_t end = begin;
@@ -361,6 +359,10 @@ void LiveSequence::record_attention() {
     for (int32_t i = 0; i < n_tokens(); ++i) {
         attention[static_cast<size_t>(i)] += observed[static_cast<size_t>(cells.cell_at(Position(i)).value)];
     }
+}
+
+bool LiveSequence::is_start_of(std::span<const TokenId> wanted) const {
+    return std::ranges::mismatch(tokens(), wanted).in1 == tokens().end();
 }
 
 void LiveSequence::fade_attention() {

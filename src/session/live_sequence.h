@@ -82,6 +82,9 @@ class LiveSequence {
     Result<std::span<const float>> extend_branches(std::span<const BranchToken> tokens,
                                                    Observe observe = Observe::no);
 
+    // Whether `wanted` goes on where the sequence ends.
+    bool is_start_of(std::span<const TokenId> wanted) const;
+
     // Drops the tokens from `n_tokens` on; `logits` are those of the token before.
     void rewind(int32_t n_tokens, std::vector<float> logits);
 

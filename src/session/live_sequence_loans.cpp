@@ -92,7 +92,7 @@ Result<int32_t> LiveSequence::borrow(std::span<const TokenId> wanted, const Reus
     if (n_blocks == 0 || n_tokens() + loan.n_tokens + n_blocks + std::ssize(wanted) >= n_tokens_max()) {
         return 0;
     }
-    const bool grows = std::ranges::mismatch(tokens(), wanted).in1 == tokens().end();
+    const bool grows = is_start_of(wanted);
     take(loan, wanted);
     if (!grows) {
         return 0;
