@@ -3,7 +3,7 @@
 #include "base/check.h"
 
 #include <algorithm>
-#include <ranges>
+#include <iterator>
 #include <utility>
 
 namespace pie {
@@ -58,7 +58,7 @@ void KvCells::begin(const EditPlan& plan, std::span<const TokenId> wanted) {
     }
     if (plan.encode.size() > free_.size()) {
         // No room to keep what the edit drops until it is done: the old sequence cannot come back.
-        for (const CellIndex cell : std::views::reverse(dropped_cells())) {
+        for (const CellIndex cell : dropped_cells()) {
             release(cell, Dropped::kept);
         }
         saved_.intact = false;
@@ -82,13 +82,12 @@ std::vector<CellIndex> KvCells::place(std::span<const Position> positions, Round
     return placed;
 }
 
+// What comes first in the sequence is last here: dropped last, it is recalled the longest, and what stands
+// behind it is worth little without it.
 std::vector<CellIndex> KvCells::dropped_cells() const {
     std::vector<CellIndex> dropped;
-    for (const CellIndex cell : saved_.order) {
-        if (position_of(cell) == hidden) {
-            dropped.push_back(cell);
-        }
-    }
+    std::copy_if(saved_.order.rbegin(), saved_.order.rend(), std::back_inserter(dropped),
+                 [this](CellIndex cell) { return position_of(cell) == hidden; });
     return dropped;
 }
 

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <ranges>
 #include <utility>
 
 namespace pie {
@@ -56,10 +55,8 @@ void KvCells::forget_dropped() {
     }
 }
 
-// What comes first in the sequence is dropped last, so that it is recalled the longest: what stands behind is
-// worth little without it.
 void KvCells::drop_replaced() {
-    for (const CellIndex cell : std::views::reverse(dropped_cells())) {
+    for (const CellIndex cell : dropped_cells()) {
         const Position position = at(cell).key_position;
         const bool is_there =
             position < Position(n_tokens()) && at(cell_at(position)).context == at(cell).context;

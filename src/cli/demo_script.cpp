@@ -59,7 +59,7 @@ DemoScript demo_script() {
     script.steps.push_back(step("delete a function", replaced(with_function, new_function, ""), typed));
 
     std::string several =
-        replaced(with_line, "#include <ranges>\n", "#include <numeric>\n#include <ranges>\n");
+        replaced(with_line, "#include <iterator>\n", "#include <iterator>\n#include <numeric>\n");
     several = replaced(several, "    int32_t extent = 0;\n", "    int32_t extent = 0; // of no cells\n");
     several = replaced(several, "    PIE_CHECK(!editing_, \"one edit at a time\");\n", "");
     script.steps.push_back(step("change three places at once", several, typed));
