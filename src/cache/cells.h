@@ -185,11 +185,13 @@ class KvCells {
     void add(const CachedToken& token, CellIndex cell);
     void release(CellIndex cell, Dropped dropped);
     void forget(CellIndex cell);
+    void forget_dropped(CellIndex cell);
     void assign(Position position, CellIndex cell);
     void close_up();
     void trace_exactness();
     static uint64_t extended(uint64_t context, TokenId token);
     static std::vector<uint64_t> contexts(std::span<const TokenId> tokens);
+    std::vector<Position> stale_in(const EditPlan& plan, std::span<const uint64_t> exact) const;
     std::vector<CellIndex> dropped_cells() const;
     void drop_replaced();
 

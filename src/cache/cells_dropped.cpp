@@ -31,15 +31,13 @@ void KvCells::release(CellIndex cell, Dropped dropped) {
         forget(cell);
         return;
     }
-    const auto [same, is_new] = dropped_by_context_.try_emplace(at(cell).context, cell);
-    if (!is_new) {
-        const CellIndex older = std::exchange(same->second, cell);
-        free_.erase({at(older).dropped, older.value});
-        forget(older);
+    if (const auto older = dropped_by_context_.find(at(cell).context); older != dropped_by_context_.end()) {
+        forget_dropped(older->second);
     }
     at(cell).position = hidden;
     at(cell).dropped = ++n_dropped_;
     free_.emplace_hint(free_.end(), at(cell).dropped, cell.value);
+    dropped_by_context_.emplace(at(cell).context, cell);
 }
 
 // Neither in the sequence nor free, it becomes free and holds nothing.
@@ -48,10 +46,14 @@ void KvCells::forget(CellIndex cell) {
     free_.emplace(0, cell.value);
 }
 
+void KvCells::forget_dropped(CellIndex cell) {
+    recall(cell);
+    forget(cell);
+}
+
 void KvCells::forget_dropped() {
-    for (const auto& [context, cell] : std::exchange(dropped_by_context_, {})) {
-        free_.erase({at(cell).dropped, cell.value});
-        forget(cell);
+    while (!dropped_by_context_.empty()) {
+        forget_dropped(dropped_by_context_.begin()->second);
     }
 }
 
@@ -72,7 +74,7 @@ std::vector<RecalledCell> KvCells::recallable(const EditPlan& plan, std::span<co
     }
     const std::vector<uint64_t> exact = contexts(wanted);
     std::vector<Position> sought;
-    std::ranges::merge(plan.encode, stale_in(plan, wanted), std::back_inserter(sought));
+    std::ranges::merge(plan.encode, stale_in(plan, exact), std::back_inserter(sought));
     for (const Position position : sought) {
         const auto dropped = dropped_by_context_.find(exact[static_cast<size_t>(position.value)]);
         if (position < Position(n) && dropped != dropped_by_context_.end()) {

@@ -30,7 +30,11 @@ std::vector<uint64_t> KvCells::contexts(std::span<const TokenId> tokens) {
 }
 
 std::vector<Position> KvCells::stale_in(const EditPlan& plan, std::span<const TokenId> wanted) const {
-    const std::vector<uint64_t> exact = contexts(wanted);
+    return stale_in(plan, contexts(wanted));
+}
+
+// `exact` are the contexts of the wanted tokens.
+std::vector<Position> KvCells::stale_in(const EditPlan& plan, std::span<const uint64_t> exact) const {
     std::vector<Position> stale;
     for (const KeptRun& run : plan.keep) {
         for (int32_t i = 0; i < run.length; ++i) {

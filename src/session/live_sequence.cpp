@@ -321,6 +321,10 @@ Result<std::span<const float>> LiveSequence::extend_branches(std::span<const Bra
     return logits;
 }
 
+bool LiveSequence::is_start_of(std::span<const TokenId> wanted) const {
+    return std::ranges::mismatch(tokens(), wanted).in1 == tokens().end();
+}
+
 Result<std::span<const float>> LiveSequence::append(Batch batch, Observe observe) {
     ahead_.reset();
     const int32_t before = n_tokens();
@@ -359,10 +363,6 @@ void LiveSequence::record_attention() {
     for (int32_t i = 0; i < n_tokens(); ++i) {
         attention[static_cast<size_t>(i)] += observed[static_cast<size_t>(cells.cell_at(Position(i)).value)];
     }
-}
-
-bool LiveSequence::is_start_of(std::span<const TokenId> wanted) const {
-    return std::ranges::mismatch(tokens(), wanted).in1 == tokens().end();
 }
 
 void LiveSequence::fade_attention() {

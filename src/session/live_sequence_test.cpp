@@ -46,6 +46,14 @@ struct Live {
         CHECK(report->tokens_moved <= report->tokens_kept);
         return *report;
     }
+    // Returns how many tokens it encoded.
+    int32_t heal_all() {
+        int32_t n_healed = 0;
+        for (int32_t n = 1; n > 0; n_healed += n) {
+            n = sequence.heal(64).value();
+        }
+        return n_healed;
+    }
     std::vector<float> logits() const { return {sequence.logits().begin(), sequence.logits().end()}; }
 };
 
@@ -513,15 +521,13 @@ TEST_CASE(
     edited.insert(edited.begin() + 20, 5, TokenId(3));
     for (const auto& wanted : {before, edited}) {
         live.update(wanted, {});
-        while (live.sequence.heal(64).value() > 0) {
-        }
+        live.heal_all();
     }
     for (const auto& wanted : {before, edited, before}) {
         CHECK(live.update(wanted, {}).tokens_encoded == 1);
         CHECK(live.sequence.n_exact() == std::ssize(wanted));
         CHECK(relative_error(live.logits(), recompute(*model, wanted)) < 1e-4);
-        while (live.sequence.heal(64).value() > 0) {
-        }
+        live.heal_all();
         CHECK(testing::bit_difference(live.logits(), recompute(*model, wanted)) == "");
     }
     live.update(edited, pie_alone); // the paper's method knows of nothing dropped
@@ -536,20 +542,13 @@ TEST_CASE("what there was no room for is healed, and what was recalled behind it
     const std::vector<TokenId> before = random_tokens(150, 1);
     std::vector<TokenId> edited = before;
     edited[5] = TokenId(3); // no key is turned
-    const auto heal = [&] {
-        int32_t n_healed = 0;
-        for (int32_t n = 1; n > 0; n_healed += n) {
-            n = live.sequence.heal(64).value();
-        }
-        return n_healed;
-    };
     for (const auto& wanted : {before, edited}) {
         live.update(wanted, {});
-        heal();
+        live.heal_all();
     }
     const int32_t n_encoded = live.update(before, {}).tokens_encoded;
     CHECK(live.sequence.n_exact() < 100);
-    const int32_t n_healed = heal();
+    const int32_t n_healed = live.heal_all();
     CHECK(n_healed > 0);
     CHECK(n_encoded + n_healed < 100);
     CHECK(testing::bit_difference(live.logits(), recompute(*model, before)) == "");
