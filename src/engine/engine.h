@@ -52,7 +52,7 @@ struct Batch {
     std::span<const TokenId> tokens;
     std::span<const Position> positions;
     std::span<const CellIndex> cells;
-    std::span<const int32_t> outputs; // indices of tokens whose logits are wanted; at least one
+    std::span<const int32_t> outputs; // indices of tokens whose logits are wanted; maybe none
     LayerSet observed = {};           // layers whose attention attention() tells
     std::optional<Branches> branches = {};
     Products products = Products::fastest; // batch_invariant: as far as n_invariant() says

@@ -377,6 +377,23 @@ TEST_CASE("observing attention changes no logits, and all layers together pay on
     CHECK(sum == doctest::Approx(2.0 * model->hparams().n_head));
 }
 
+TEST_CASE("a batch of which no logits are wanted writes the same keys and values") {
+    for (const char* architecture : {"llama", "qwen2", "qwen3", "starcoder2"}) {
+        CAPTURE(architecture);
+        const auto model = load_tiny_model({.architecture = architecture});
+        const std::vector<TokenId> tokens = random_tokens(40, 1);
+        const auto decode_rest = [&](std::span<const int32_t> outputs_of_first) {
+            testing::Appender appender(*model, {});
+            const auto first = appender.decode(std::span(tokens).first(30), outputs_of_first);
+            CHECK(first.empty() == outputs_of_first.empty());
+            constexpr int32_t last = 9;
+            return appender.decode(std::span(tokens).subspan(30), std::span(&last, 1));
+        };
+        constexpr int32_t last_of_first = 29;
+        CHECK(testing::bit_difference(decode_rest({}), decode_rest(std::span(&last_of_first, 1))) == "");
+    }
+}
+
 TEST_CASE("a cancelled batch says so, and the next one is computed as if it had not been") {
     const auto model = load_tiny_model({.architecture = "qwen2"});
     const std::vector<TokenId> tokens = random_tokens(40, 1);

@@ -254,7 +254,9 @@ Graph GraphBuilder::build() {
         graph_.branches = input(GGML_TYPE_I32, shape_.n_tokens);
         graph_.attention_shape = std::make_unique<AttentionShape>(attention_shape());
     }
-    graph_.outputs = input(GGML_TYPE_I32, shape_.n_outputs);
+    if (shape_.n_outputs > 0) {
+        graph_.outputs = input(GGML_TYPE_I32, shape_.n_outputs);
+    }
 
     ggml_tensor* embeddings = model_.tensor("token_embd.weight");
     ggml_tensor* x = scaled(ggml_get_rows(context_, embeddings, graph_.tokens), hp_.embedding_scale);
@@ -263,6 +265,9 @@ Graph GraphBuilder::build() {
         ggml_tensor* normed = norm(x, weight(layer, "attn_norm.weight"), weight(layer, "attn_norm.bias"));
         ggml_tensor* attended = attention(normed, layer);
         if (layer == hp_.n_layer - 1) {
+            if (graph_.outputs == nullptr) {
+                return std::move(graph_); // all keys and values are written
+            }
             // Behind the last attention only the asked-for tokens matter.
             attended = ggml_get_rows(context_, attended, graph_.outputs);
             x = ggml_get_rows(context_, x, graph_.outputs);

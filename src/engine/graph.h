@@ -56,8 +56,9 @@ struct Graph {
     ggml_tensor* mask = nullptr;
     ggml_tensor* order = nullptr;    // i32 [n_kv, n_branches], cells by position, or null in the same way
     ggml_tensor* branches = nullptr; // i32 [n_tokens], rows of `order`
-    ggml_tensor* outputs = nullptr;  // i32 [n_outputs], indices into the batch
-    ggml_tensor* logits = nullptr;   // f32 [n_vocab, n_outputs]
+    // Null where no outputs are wanted: i32 [n_outputs], indices into the batch; f32 [n_vocab, n_outputs].
+    ggml_tensor* outputs = nullptr;
+    ggml_tensor* logits = nullptr;
     // f32 [1, n_kv]: what the batch's last token pays to each row, summed over the heads of the observed
     // layers; null where none is observed.
     ggml_tensor* attention = nullptr;
