@@ -134,6 +134,7 @@ void KvCells::rollback() {
         const Cell& before = saved_.cells[i];
         at(order_[i]).key_position = before.key_position;
         at(order_[i]).context = before.context;
+        at(order_[i]).read = before.read;
     }
     trace_exactness();
     saved_ = {};

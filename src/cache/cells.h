@@ -102,6 +102,9 @@ class KvCells {
                                          int32_t n) const;
     // Positions at which `plan` keeps cells that do not hold exactly what is wanted there; ascending.
     std::vector<Position> stale_in(const EditPlan& plan, std::span<const TokenId> wanted) const;
+    // Those of them that were encoded behind other tokens than will stand before them: what else is stale
+    // was encoded behind the right tokens, of which some were stale.
+    std::vector<Position> outdated_in(const EditPlan& plan, std::span<const TokenId> wanted) const;
 
     // Starts turning the sequence into `wanted`: kept runs move to their new positions, recalled cells come
     // back, other tokens are hidden. Whatever `plan` encodes must be placed before commit(). Room for it must
@@ -165,6 +168,7 @@ class KvCells {
         int32_t key_turns = 0;
         Rounding rounding = Rounding::as_full;
         uint64_t context = 0; // the hash of the tokens up to this one; 0 if it is not known to be exact
+        uint64_t read = 0;    // the hash of those that it was encoded behind, with it; 0 if that is not known
         uint64_t dropped = 0; // when; 0 in use, or where there is nothing to recall
     };
     // The sequence as begin() found it.

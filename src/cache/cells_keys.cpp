@@ -46,27 +46,39 @@ std::vector<Position> KvCells::stale_in(const EditPlan& plan, std::span<const ui
     return stale;
 }
 
+std::vector<Position> KvCells::outdated_in(const EditPlan& plan, std::span<const TokenId> wanted) const {
+    const std::vector<uint64_t> exact = contexts(wanted);
+    std::vector<Position> outdated = stale_in(plan, exact);
+    std::vector<uint64_t> read(wanted.size(), unknown);
+    for (const KeptRun& run : plan.keep) {
+        for (int32_t i = 0; i < run.length; ++i) {
+            read[static_cast<size_t>(run.to + i)] = at(cell_at(Position(run.from + i))).read;
+        }
+    }
+    std::erase_if(outdated, [&](Position position) {
+        const auto i = static_cast<size_t>(position.value);
+        return read[i] == exact[i];
+    });
+    return outdated;
+}
+
 // What an edit encoded is exact as far as everything before it is. (Positions are encoded in ascending order,
 // so that whatever stands before one was there when it was encoded.)
 void KvCells::trace_exactness() {
     uint64_t context = nothing_before;
     n_exact_ = 0;
     n_identical_ = 0;
-    while (n_exact_ < n_tokens()) {
-        context = extended(context, tokens_[static_cast<size_t>(n_exact_)]);
-        Cell& cell = at(cell_at(Position(n_exact_)));
+    for (int32_t i = 0; i < n_tokens(); ++i) {
+        context = extended(context, tokens_[static_cast<size_t>(i)]);
+        Cell& cell = at(cell_at(Position(i)));
+        const bool is_behind_exact = n_exact_ == i;
         const Encoded encoded = cell.context == fresh ? Encoded::now : Encoded::before;
         if (encoded == Encoded::now) {
-            cell.context = context;
+            cell.context = is_behind_exact ? context : unknown;
+            cell.read = context;
         }
-        if (cell.context != context) {
-            break;
-        }
-        count_exact(encoded);
-    }
-    for (int32_t i = n_exact_; i < n_tokens(); ++i) {
-        if (Cell& cell = at(cell_at(Position(i))); cell.context == fresh) {
-            cell.context = unknown;
+        if (is_behind_exact && cell.context == context) {
+            count_exact(encoded);
         }
     }
 }
@@ -112,6 +124,7 @@ void KvCells::settle_keys() {
         cell.key_position = cell.position;
         if (++cell.key_turns > turns_max_) {
             cell.context = unknown;
+            cell.read = unknown;
         }
     }
     if (!editing_) {
@@ -127,6 +140,7 @@ void KvCells::leave_keys() {
         if (cell.position != hidden && cell.position != cell.key_position) {
             cell.key_position = cell.position;
             cell.context = unknown;
+            cell.read = unknown;
         }
     }
 }

@@ -1,11 +1,13 @@
 #include "eval/methods.h"
 
 #include "base/check.h"
+#include "session/completion.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <chrono>
 #include <cstdint>
@@ -53,6 +55,30 @@ Result<UpdateReport> pie_seam(const MethodInput& input, int32_t seam) {
     return input.sequence.update(input.after, {.method = ReuseMethod::pie_seam, .seam = seam, .repair = 0});
 }
 
+// Idle time changed what stands before the last token, whose logits are from before: it looks again.
+Result<void> look_again(LiveSequence& sequence, UpdateReport& report) {
+    const TokenId last = sequence.tokens().back();
+    sequence.rewind(sequence.n_tokens() - 1, {});
+    PIE_TRY(sequence.extend(std::array{last}));
+    ++report.tokens_encoded;
+    return {};
+}
+
+// The usual seam, a completion, and then the `budget` tokens that it looked at most encoded again, as happens
+// in idle time.
+Result<UpdateReport> repaired_later(const MethodInput& input, int32_t budget) {
+    LiveSequence& sequence = input.sequence;
+    PIE_ASSIGN(UpdateReport report, sequence.update(input.after, {.repair = 0}));
+    PIE_TRY(complete(sequence, {.n_predict = input.n_completion_tokens}));
+    const auto start = std::chrono::steady_clock::now();
+    PIE_ASSIGN(const int32_t n_repaired, sequence.repair(sequence.worth_repairing(budget)));
+    report.tokens_encoded += n_repaired;
+    PIE_TRY(look_again(sequence, report));
+    report.milliseconds +=
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    return report;
+}
+
 constexpr int32_t heal_all = 0;
 
 // The usual seam, and then the first `n_tokens` that are not exact encoded again, as happens in idle time.
@@ -66,10 +92,7 @@ Result<UpdateReport> healed(const MethodInput& input, int32_t n_tokens) {
         left = n_healed == 0 ? 0 : left - n_healed;
     }
     if (sequence.n_exact() < sequence.n_tokens()) {
-        // The logits are from before; the last token looks again.
-        sequence.rewind(sequence.n_tokens() - 1, {});
-        PIE_TRY(sequence.extend(input.after.last(1)));
-        ++report.tokens_encoded;
+        PIE_TRY(look_again(sequence, report));
     }
     report.milliseconds +=
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -164,6 +187,7 @@ const std::vector<MethodFamily>& families() {
         {"pie", std::nullopt, nothing, history, update<ReuseMethod::pie>},
         {"pie+seam", seam, nothing, history, pie_seam},
         {"pie+attention", budget, completion, history, by_attention},
+        {"pie+later", budget, completion, history, repaired_later},
         {"pie+occurrences", budget, nothing, history, by_occurrences},
         {"pie+shallow", budget, full_state, history, shallow},
         {"pie+oracle", budget, full_state, history, oracle},

@@ -28,6 +28,7 @@ struct MethodInput {
     std::span<const TokenId> after;
     const FullState* full_state = nullptr; // of `after`; where the method needs it
     std::span<const TokenId> other = {};   // the edited prompt of another row; where the method needs it
+    int32_t n_completion_tokens = 0;       // that a completion has; where the method needs one
 };
 
 // What must be there before a method can work.

@@ -20,6 +20,7 @@ TEST_CASE("names of methods, with and without numbers") {
     CHECK(methods->at(6).name == "pie+seam:0");
     CHECK(parse_method("pie+seam")->need == MethodNeed::nothing);
     CHECK(parse_method("pie+attention")->need == MethodNeed::completion);
+    CHECK(parse_method("pie+later")->need == MethodNeed::completion);
     CHECK(parse_method("pie+oracle:8")->need == MethodNeed::full_state);
     CHECK(parse_method("pie+shallow")->need == MethodNeed::full_state);
     CHECK(parse_method("other-sample")->need == MethodNeed::other_row);

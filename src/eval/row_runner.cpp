@@ -141,11 +141,13 @@ Result<void> RowRunner::update(const Method& method, const RowWork& work, Outcom
         return fail(ErrorCode::unsupported, "the method needs another row, and the data has none");
     }
     const auto step_to = [&](std::span<const TokenId> after) -> Result<void> {
-        PIE_ASSIGN(const UpdateReport report, method.apply({.sequence = sequence_,
-                                                            .cache = *cache_,
-                                                            .after = after,
-                                                            .full_state = &reference_->state,
-                                                            .other = work.other}));
+        PIE_ASSIGN(const UpdateReport report,
+                   method.apply({.sequence = sequence_,
+                                 .cache = *cache_,
+                                 .after = after,
+                                 .full_state = &reference_->state,
+                                 .other = work.other,
+                                 .n_completion_tokens = options_.n_completion_tokens}));
         outcome.update.tokens_encoded += report.tokens_encoded;
         outcome.update.milliseconds += report.milliseconds;
         return {};

@@ -181,7 +181,7 @@ TEST_CASE("methods do not see each other: their order changes nothing") {
     std::vector<std::string> names = {"full",          "full:16",      "prefix",          "reuse",
                                       "cfe",           "pie",          "pie+seam:2",      "pie+heal:3",
                                       "pie+shallow:5", "pie+oracle:5", "pie+attention:5", "pie+occurrences:5",
-                                      "rotate+1"};
+                                      "pie+later:5",   "rotate+1"};
     const std::string forwards = fmt::format("{}", fmt::join(names, ","));
     std::ranges::reverse(names);
     const std::string backwards = fmt::format("{}", fmt::join(names, ","));
@@ -195,6 +195,7 @@ TEST_CASE("methods do not see each other: their order changes nothing") {
     CHECK(first["pie+oracle:5"].tokens_encoded == seam + 5);
     CHECK(first["pie+shallow:5"].tokens_encoded == seam + 5);
     CHECK(first["pie+attention:5"].tokens_encoded == seam + 5);
+    CHECK(first["pie+later:5"].tokens_encoded == seam + 5 + 1); // the last token, once more
 }
 
 TEST_CASE("the harness can fail: another row's cache, and keys rotated too far, come out bad") {

@@ -17,7 +17,10 @@ constexpr int32_t n_ctx_default_max = 8192; // more would cost memory that few f
 constexpr int32_t n_spare_cells = 256;
 constexpr int32_t slice_tokens_min = 8;
 constexpr int32_t slice_tokens_max = n_spare_cells;
-constexpr int32_t idle_repair_tokens = 64;
+// Of a slice that may be followed by a longer one. Longer ones are no more efficient, and between two of the
+// graph's operators, where healing can be stopped, there is more of them.
+constexpr std::chrono::milliseconds slice_time_max(250);
+constexpr int32_t idle_repair_tokens = 128; // docs/fidelity.md
 constexpr int32_t n_prompt_min = 32;
 
 Result<int32_t> context_size(const LoadedModel& model, const LiveDocumentOptions& options) {
@@ -48,7 +51,7 @@ LiveDocument::LiveDocument(Engine& engine, std::unique_ptr<KvCache> cache, Promp
                            const LiveDocumentOptions& options)
     : options_(options), cache_(std::move(cache)), sequence_(engine, *cache_), layout_(std::move(layout)),
       fitter_(layout_), context_(engine.model().vocabulary(), layout_.kind(), context_budget()),
-      slice_tokens_(slice_tokens_max) {}
+      slice_tokens_(slice_tokens_min) {}
 
 Result<std::unique_ptr<LiveDocument>> LiveDocument::create(Engine& engine,
                                                            const LiveDocumentOptions& options) {
@@ -95,10 +98,10 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
 Result<UpdateReport> LiveDocument::update_sequence(std::span<const TokenId> prompt, const ReuseOptions& reuse,
                                                    const UpdateProgress& progress,
                                                    std::optional<TokenId> ahead) {
-    const bool is_appended_to = sequence_.is_start_of(prompt);
+    const auto n_same = std::ranges::mismatch(sequence_.tokens(), prompt).in2 - prompt.begin();
     PIE_ASSIGN(const UpdateReport report, sequence_.update(prompt, reuse, progress, ahead));
-    // What is appended makes nothing stale, and while somebody types, idle time would go to repairs alone.
-    repaired_ = repaired_ && is_appended_to;
+    // What is typed at the end makes nothing stale: what was chosen to be repaired still is.
+    is_chosen_ = is_chosen_ && report.tokens_kept <= n_same;
     return report;
 }
 
@@ -136,25 +139,33 @@ Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const
 }
 
 Result<int32_t> LiveDocument::heal() {
-    if (!repaired_) {
-        PIE_ASSIGN(const int32_t n_repaired,
-                   fit_slice(sequence_.repair(std::min(slice_tokens_, idle_repair_tokens))));
-        repaired_ = true;
+    const auto start = std::chrono::steady_clock::now();
+    auto encoded = repair();
+    if (encoded && *encoded == 0) {
+        encoded = sequence_.heal(slice_tokens_);
+    }
+    if (!encoded) {
+        slice_tokens_ = std::max(slice_tokens_ / 2, slice_tokens_min);
+    } else if (*encoded > 0 && std::chrono::steady_clock::now() - start < slice_time_max) {
+        slice_tokens_ = std::min(2 * slice_tokens_, slice_tokens_max);
+    }
+    return encoded;
+}
+
+// In ascending order: each slice sees what those before it mended.
+Result<int32_t> LiveDocument::repair() {
+    if (!std::exchange(is_chosen_, true)) {
+        to_repair_ = sequence_.worth_repairing(idle_repair_tokens);
+    }
+    while (!to_repair_.empty()) {
+        const auto n = std::min(static_cast<size_t>(slice_tokens_), to_repair_.size());
+        PIE_ASSIGN(const int32_t n_repaired, sequence_.repair(std::span(to_repair_).first(n)));
+        to_repair_.erase(to_repair_.begin(), to_repair_.begin() + static_cast<std::ptrdiff_t>(n));
         if (n_repaired > 0) {
             return n_repaired;
         }
     }
-    return fit_slice(sequence_.heal(slice_tokens_));
-}
-
-// The next slice is smaller where there was no time for this one, and larger where there was.
-Result<int32_t> LiveDocument::fit_slice(Result<int32_t> encoded) {
-    if (!encoded) {
-        slice_tokens_ = std::max(slice_tokens_ / 2, slice_tokens_min);
-    } else if (*encoded > 0) {
-        slice_tokens_ = std::min(2 * slice_tokens_, slice_tokens_max);
-    }
-    return encoded;
+    return 0;
 }
 
 Result<Completion> LiveDocument::complete(CompletionOptions options, const TextReceiver& receive) {

@@ -73,9 +73,9 @@ class LiveDocument {
 
     // One slice of work for idle time, called until it returns 0. First the tokens that the last completions
     // looked at most are encoded again, then the sequence from its exact part on, until all of it is what a
-    // full recompute would hold. Returns how many tokens it encoded. A slice is long, because long ones are
-    // efficient; the engine's cancel flag ends it within milliseconds, and then nothing has changed but that
-    // the next slices are shorter. Errors: cancelled, internal.
+    // full recompute would hold. Returns how many tokens it encoded. The engine's cancel flag ends a slice
+    // within milliseconds, and then nothing has changed but that the next one is half as long; where one took
+    // little time, the next is twice as long, because long ones are efficient. Errors: cancelled, internal.
     Result<int32_t> heal();
 
     // Forgets everything cached; the context stays set.
@@ -106,7 +106,7 @@ class LiveDocument {
     Begun hold_back_begun(PromptWindow& window) const;
     Result<UpdateReport> update_sequence(std::span<const TokenId> prompt, const ReuseOptions& reuse,
                                          const UpdateProgress& progress, std::optional<TokenId> ahead);
-    Result<int32_t> fit_slice(Result<int32_t> encoded);
+    Result<int32_t> repair();
     // Tokens of a prompt, and what of them a context may take.
     size_t prompt_budget() const { return static_cast<size_t>(options_.n_ctx - options_.n_predict_max); }
     size_t context_budget() const { return prompt_budget() / 2; }
@@ -118,9 +118,10 @@ class LiveDocument {
     PromptFitter fitter_;
     RepositoryContext context_;
     LinesCut lines_cut_;
-    std::string begun_;     // stands before the cursor, and is not in the sequence: completions begin with it
-    bool repaired_ = false; // since the last update that was more than an appending
-    int32_t slice_tokens_;  // of repair and healing
+    std::string begun_; // stands before the cursor, and is not in the sequence: completions begin with it
+    bool is_chosen_ = false; // what to repair in idle time, since the last edit that left something outdated
+    std::vector<Position> to_repair_; // what is left of it
+    int32_t slice_tokens_;            // of repair and healing
 };
 
 } // namespace pie

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <iterator>
 #include <limits>
 
 namespace pie {
@@ -104,13 +105,13 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     if (repairs && options.repair > 0 && !is_start_of(wanted)) {
         const auto n_planned = static_cast<int32_t>(plan.encode.size());
         const std::vector<float> attention = carry_over(plan, cells.attention(), wanted.size());
-        const std::vector<Position> stale = cells.stale_in(plan, wanted);
+        const std::vector<Position> outdated = cells.outdated_in(plan, wanted);
         pie::encode_again(plan,
                           options.policy({.cached = cached,
                                           .wanted = wanted,
                                           .plan = plan,
                                           .attention = attention,
-                                          .stale = stale,
+                                          .outdated = outdated,
                                           .budget = std::clamp(affordable - n_planned, 0, options.repair)}));
     }
     return plan;
@@ -233,21 +234,18 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
         const Products products =
             method == ReuseMethod::full ? Products::batch_invariant : products_for(chunk.size());
         const std::vector<CellIndex> cells = cache_.cells().place(chunk, rounding_of(products));
-        const auto n_before =
-            std::ranges::count_if(chunk, [&](Position position) { return position < outputs_begin; });
-        // A batch always computes a row.
         std::vector<int32_t> outputs;
-        for (auto i = std::min<std::ptrdiff_t>(n_before, std::ssize(chunk) - 1); i < std::ssize(chunk); ++i) {
-            outputs.push_back(static_cast<int32_t>(i));
+        for (int32_t i = 0; i < std::ssize(chunk); ++i) {
+            if (chunk[static_cast<size_t>(i)] >= outputs_begin) {
+                outputs.push_back(i);
+            }
         }
         PIE_ASSIGN(const std::span<const float> logits, engine_.compute(cache_, {.tokens = tokens,
                                                                                  .positions = chunk,
                                                                                  .cells = cells,
                                                                                  .outputs = outputs,
                                                                                  .products = products}));
-        if (n_before < std::ssize(chunk)) {
-            rows.insert(rows.end(), logits.begin(), logits.end());
-        }
+        rows.insert(rows.end(), logits.begin(), logits.end());
         if (progress) {
             progress(static_cast<int32_t>(done + chunk.size()), static_cast<int32_t>(positions.size()));
         }
@@ -404,16 +402,24 @@ Result<int32_t> LiveSequence::heal(int32_t n_tokens_max) {
     return encode_again(std::span(positions).first(std::min(positions.size(), n_max)), ReuseMethod::full);
 }
 
-Result<int32_t> LiveSequence::repair(int32_t n_tokens_max) {
+std::vector<Position> LiveSequence::worth_repairing(int32_t n_tokens_max) const {
     const EditPlan plan = keeping_all();
-    const std::vector<Position> stale = cache_.cells().stale_in(plan, tokens());
-    return encode_again(repair_by_attention({.cached = tokens(),
-                                             .wanted = tokens(),
-                                             .plan = plan,
-                                             .attention = cache_.cells().attention(),
-                                             .stale = stale,
-                                             .budget = std::min(n_tokens_max, cache_.cells().n_free())}),
-                        ReuseMethod::pie);
+    const std::vector<Position> outdated = cache_.cells().outdated_in(plan, tokens());
+    return repair_by_attention({.cached = tokens(),
+                                .wanted = tokens(),
+                                .plan = plan,
+                                .attention = cache_.cells().attention(),
+                                .outdated = outdated,
+                                .budget = n_tokens_max});
+}
+
+Result<int32_t> LiveSequence::repair(std::span<const Position> positions) {
+    const KvCells& cells = cache_.cells();
+    std::vector<Position> outdated;
+    std::ranges::set_intersection(cells.outdated_in(keeping_all(), tokens()), positions,
+                                  std::back_inserter(outdated));
+    outdated.resize(std::min(outdated.size(), static_cast<size_t>(cells.n_free())));
+    return encode_again(outdated, ReuseMethod::pie);
 }
 
 void LiveSequence::clear() {

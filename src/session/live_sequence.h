@@ -98,9 +98,14 @@ class LiveSequence {
     // internal; nothing has changed then.
     Result<int32_t> heal(int32_t n_tokens);
 
-    // Encodes again, of the tokens that are not exact, the `n_tokens` that the last completions looked at
-    // most. They are not exact afterwards, but closer. Returns how many it encoded. Errors: as heal().
-    Result<int32_t> repair(int32_t n_tokens);
+    // Of the tokens that were encoded behind other ones than stand before them, the `n_tokens` that the last
+    // completions looked at most; ascending.
+    std::vector<Position> worth_repairing(int32_t n_tokens) const;
+
+    // Encodes those of `positions` again for which that still holds, as far as there are free cells. Behind
+    // stale tokens they are not exact afterwards, but closer. One choice that is repaired from its beginning
+    // on, in however many calls, is what it would be in one. Returns how many it encoded. Errors: as heal().
+    Result<int32_t> repair(std::span<const Position> positions);
 
     // Names other sequences of the same engine and cache types. An update of an empty sequence copies what
     // one of them holds exactly of the same beginning, such as the files that go before every document's

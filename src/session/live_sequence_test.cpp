@@ -12,6 +12,7 @@
 #include <atomic>
 #include <numeric>
 #include <random>
+#include <ranges>
 
 namespace pie {
 namespace {
@@ -619,8 +620,16 @@ TEST_CASE("repair encodes again what was looked at most") {
     wanted.insert(wanted.begin() + 20, TokenId(3));
     const UpdateReport plain = live.update(wanted, {.repair = 0});
     CHECK(std::ranges::equal(live.cache->cells().attention().subspan(21), std::span(looked).subspan(20)));
-    CHECK(live.sequence.repair(10).value() == 10);
-    CHECK(live.sequence.n_exact() == 29);
+    // One token is new, and eight behind it are exact again; what else was encoded has been repaired so.
+    const int32_t n_outdated = 101 - 29 - (plain.tokens_encoded - 9);
+    const std::vector<Position> chosen = live.sequence.worth_repairing(10);
+    CHECK(live.sequence.repair(chosen).value() == 10);
+    CHECK(live.sequence.repair(chosen).value() == 0);
+    const std::vector<Position> others = live.sequence.worth_repairing(1000);
+    CHECK(std::ssize(others) == n_outdated - 10);
+    const auto looked_at = [&](Position position) { return looked[static_cast<size_t>(position.value) - 1]; };
+    CHECK(std::ranges::min(chosen | std::views::transform(looked_at)) >
+          std::ranges::max(others | std::views::transform(looked_at)));
 
     live.sequence.clear();
     live.update(random_tokens(100, 1), {});
@@ -629,6 +638,29 @@ TEST_CASE("repair encodes again what was looked at most") {
     CHECK(repaired.tokens_encoded == plain.tokens_encoded + 16);
     wanted.emplace_back(5);
     CHECK(live.update(wanted, {.repair = 16}).tokens_encoded == 1); // stale, but only appended to
+}
+
+TEST_CASE("repaired in slices from its beginning on, a choice is what it is in one batch") {
+    const auto model = testing::load_tiny_model(small);
+    std::vector<TokenId> wanted = random_tokens(100, 1);
+    std::vector<std::vector<float>> logits;
+    for (const size_t n_slice : {32, 16}) {
+        Live live(*model);
+        live.update(wanted, {});
+        std::ranges::fill(live.cache->cells().attention(), 1.0F);
+        std::vector<TokenId> edited = wanted;
+        edited.insert(edited.begin() + 20, TokenId(3));
+        live.update(edited, {.repair = 0});
+        const std::vector<Position> chosen = live.sequence.worth_repairing(32);
+        REQUIRE(chosen.size() == 32);
+        for (size_t i = 0; i < chosen.size(); i += n_slice) {
+            CHECK(live.sequence.repair(std::span(chosen).subspan(i, n_slice)).value() ==
+                  static_cast<int32_t>(n_slice));
+        }
+        REQUIRE(live.sequence.extend(random_tokens(1, 2)).has_value());
+        logits.push_back(live.logits());
+    }
+    CHECK(logits[0] == logits[1]);
 }
 
 TEST_CASE("quantised keys that move back and forth stay close to fresh ones") {

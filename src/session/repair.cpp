@@ -33,7 +33,7 @@ std::unordered_set<TokenId> edited_tokens(const RepairRequest& request) {
 
 std::vector<Position> best_positions(const RepairRequest& request, std::span<const float> score) {
     const auto score_of = [&](Position position) { return score[static_cast<size_t>(position.value)]; };
-    std::vector<Position> positions(request.stale.begin(), request.stale.end());
+    std::vector<Position> positions(request.outdated.begin(), request.outdated.end());
     std::erase_if(positions, [&](Position position) { return score_of(position) <= 0; });
     if (std::ssize(positions) > request.budget) {
         const auto end = positions.begin() + request.budget;
@@ -62,14 +62,6 @@ std::vector<Position> repair_later_occurrences(const RepairRequest& request) {
             float& best = score[static_cast<size_t>(j)];
             best = std::max(best, 1.0F / static_cast<float>(1 + std::abs(i - j)));
         }
-    }
-    return best_positions(request, score);
-}
-
-std::vector<Position> repair_before(const RepairRequest& request, Position cursor) {
-    std::vector<float> score(request.wanted.size(), 0.0F);
-    for (int32_t i = 0; i < cursor.value; ++i) {
-        score[static_cast<size_t>(i)] = static_cast<float>(1 + i);
     }
     return best_positions(request, score);
 }

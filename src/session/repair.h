@@ -22,11 +22,13 @@ struct RepairRequest {
     std::span<const TokenId> wanted;
     const EditPlan& plan;             // with its seams
     std::span<const float> attention; // by wanted position: what the last completions paid to the token
-    std::span<const Position> stale;  // that the plan keeps and that are not exact, ascending
-    int32_t budget = 0;               // most tokens
+    // That the plan keeps, and that were encoded behind other tokens than stand before them (of what was
+    // encoded since they do, another time would change little), ascending.
+    std::span<const Position> outdated;
+    int32_t budget = 0; // most tokens
 };
 
-// Of the stale positions, ascending, at most the budget: there is nothing to repair anywhere else.
+// Of the outdated positions, ascending, at most the budget: there is little to repair anywhere else.
 using RepairPolicy = std::function<std::vector<Position>(const RepairRequest&)>;
 
 // Those that the last completions looked at most; none that they did not look at.
@@ -35,10 +37,7 @@ std::vector<Position> repair_by_attention(const RepairRequest& request);
 // Later occurrences of tokens that the edit brought in or took out, each with its neighbourhood.
 std::vector<Position> repair_later_occurrences(const RepairRequest& request);
 
-// The last tokens before `cursor`, a position of the wanted sequence.
-std::vector<Position> repair_before(const RepairRequest& request, Position cursor);
-
-// The `budget` stale positions with the largest score above 0, ascending: what most policies end in.
+// The `budget` outdated positions with the largest score above 0, ascending: what most policies end in.
 std::vector<Position> best_positions(const RepairRequest& request, std::span<const float> score);
 
 } // namespace pie

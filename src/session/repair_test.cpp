@@ -33,22 +33,22 @@ struct Example {
                      .tokens_kept = 9,
                      .tokens_moved = 6};
     std::vector<float> attention = std::vector<float>(12, 0.0F);
-    std::vector<Position> stale = {Position(5), Position(6), Position(7),
-                                   Position(8), Position(9), Position(10)};
+    std::vector<Position> outdated = {Position(5), Position(6), Position(7),
+                                      Position(8), Position(9), Position(10)};
 
     RepairRequest request(int32_t budget) const {
         return {.cached = cached,
                 .wanted = wanted,
                 .plan = plan,
                 .attention = attention,
-                .stale = stale,
+                .outdated = outdated,
                 .budget = budget};
     }
 };
 
 } // namespace
 
-TEST_CASE("attention chooses the most looked-at of the kept tokens that are stale") {
+TEST_CASE("attention chooses the most looked-at of the kept tokens that are outdated") {
     Example example;
     example.attention = {90, 1, 1, 80, 70, 5, 0, 9, 0, 6, 7, 60};
     CHECK(values(repair_by_attention(example.request(2))) == std::vector{7, 10});
@@ -60,11 +60,6 @@ TEST_CASE("later occurrences of what was inserted come first, then their neighbo
     const Example example;
     CHECK(values(repair_later_occurrences(example.request(1))) == std::vector{9});
     CHECK(values(repair_later_occurrences(example.request(3))) == std::vector{8, 9, 10});
-}
-
-TEST_CASE("the last tokens before the cursor") {
-    const Example example;
-    CHECK(values(repair_before(example.request(2), Position(9))) == std::vector{7, 8});
 }
 
 } // namespace pie
