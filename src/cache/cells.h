@@ -56,6 +56,7 @@ struct CachedToken {
     Position key_position; // that the stored key is rotated for
     float attention = 0;
     uint64_t context = 0;  // the hash of the tokens up to this one; 0 if it is not known to be exact
+    uint64_t read = 0;     // the hash of those that it was encoded behind, with it; 0 if that is not known
     int32_t key_turns = 0; // of the stored key since it was encoded
     Rounding rounding = Rounding::as_full;
 

@@ -156,6 +156,7 @@ std::vector<CachedToken> KvCells::cached_tokens() const {
                           .key_position = cell.key_position,
                           .attention = attention_[i],
                           .context = cell.context,
+                          .read = cell.read,
                           .key_turns = cell.key_turns,
                           .rounding = cell.rounding});
     }
@@ -170,6 +171,7 @@ void KvCells::add(const CachedToken& token, CellIndex cell) {
     assign(position, cell);
     at(cell).key_position = token.key_position;
     at(cell).context = token.context;
+    at(cell).read = token.read;
     at(cell).key_turns = token.key_turns;
     at(cell).rounding = token.rounding;
 }

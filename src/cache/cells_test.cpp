@@ -167,7 +167,6 @@ void Script::come_back() {
     restored.restore(cells_.cached_tokens());
     CHECK(restored.cached_tokens() == cells_.cached_tokens());
     std::swap(cells_, restored);
-    read_by_.clear();
     KvCells copy = cells_;
     restored.forget_dropped();
     while (copy.n_free() > 0) {

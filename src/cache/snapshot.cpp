@@ -19,7 +19,7 @@
 namespace pie {
 namespace {
 
-static_assert(std::is_trivially_copyable_v<CachedToken> && sizeof(CachedToken) == 32,
+static_assert(std::is_trivially_copyable_v<CachedToken> && sizeof(CachedToken) == 40,
               "the file holds tokens as they lie in memory");
 
 using Cells = std::span<const CachedToken>;

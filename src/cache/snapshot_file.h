@@ -23,7 +23,7 @@ namespace pie {
 
 struct SnapshotHeader {
     std::array<char, 8> magic = {'p', 'i', 'e', '-', 'k', 'v', '\r', '\n'};
-    uint32_t version = 2; // a new one for every change of what a file, or a key in it, means
+    uint32_t version = 3; // a new one for every change of what a file, or a key in it, means
     uint32_t type_k = 0;  // a ggml_type
     uint32_t type_v = 0;
     uint32_t n_layer = 0;
