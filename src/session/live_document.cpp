@@ -17,8 +17,8 @@ constexpr int32_t n_ctx_default_max = 8192; // more would cost memory that few f
 constexpr int32_t n_spare_cells = 256;
 constexpr int32_t slice_tokens_min = 8;
 constexpr int32_t slice_tokens_max = n_spare_cells;
-// Of a slice that may be followed by a longer one. Longer ones are no more efficient, and between two of the
-// graph's operators, where healing can be stopped, there is more of them.
+// What takes longer is not followed by a longer slice: it would gain nothing, and an edit, which can stop it
+// between two operators of the graph, would wait for longer ones.
 constexpr std::chrono::milliseconds slice_time_max(250);
 constexpr int32_t idle_repair_tokens = 128; // docs/fidelity.md
 constexpr int32_t n_prompt_min = 32;
