@@ -197,6 +197,8 @@ class KvCells {
     static uint64_t extended(uint64_t context, TokenId token);
     static std::vector<uint64_t> contexts(std::span<const TokenId> tokens);
     std::vector<Position> stale_in(const EditPlan& plan, std::span<const uint64_t> exact) const;
+    std::vector<Position> kept_where(const EditPlan& plan, std::span<const uint64_t> exact,
+                                     bool (*is_wanted)(const Cell& cell, uint64_t exact)) const;
     std::vector<CellIndex> dropped_cells() const;
     void drop_replaced();
 

@@ -33,33 +33,28 @@ std::vector<Position> KvCells::stale_in(const EditPlan& plan, std::span<const To
     return stale_in(plan, contexts(wanted));
 }
 
-// `exact` are the contexts of the wanted tokens.
-std::vector<Position> KvCells::stale_in(const EditPlan& plan, std::span<const uint64_t> exact) const {
-    std::vector<Position> stale;
+// Positions at which `plan` keeps such cells; `exact` are the contexts of the wanted tokens.
+std::vector<Position> KvCells::kept_where(const EditPlan& plan, std::span<const uint64_t> exact,
+                                          bool (*is_wanted)(const Cell& cell, uint64_t exact)) const {
+    std::vector<Position> positions;
     for (const KeptRun& run : plan.keep) {
         for (int32_t i = 0; i < run.length; ++i) {
-            if (at(cell_at(Position(run.from + i))).context != exact[static_cast<size_t>(run.to + i)]) {
-                stale.emplace_back(run.to + i);
+            if (is_wanted(at(cell_at(Position(run.from + i))), exact[static_cast<size_t>(run.to + i)])) {
+                positions.emplace_back(run.to + i);
             }
         }
     }
-    return stale;
+    return positions;
+}
+
+std::vector<Position> KvCells::stale_in(const EditPlan& plan, std::span<const uint64_t> exact) const {
+    return kept_where(plan, exact, [](const Cell& cell, uint64_t hash) { return cell.context != hash; });
 }
 
 std::vector<Position> KvCells::outdated_in(const EditPlan& plan, std::span<const TokenId> wanted) const {
-    const std::vector<uint64_t> exact = contexts(wanted);
-    std::vector<Position> outdated = stale_in(plan, exact);
-    std::vector<uint64_t> read(wanted.size(), unknown);
-    for (const KeptRun& run : plan.keep) {
-        for (int32_t i = 0; i < run.length; ++i) {
-            read[static_cast<size_t>(run.to + i)] = at(cell_at(Position(run.from + i))).read;
-        }
-    }
-    std::erase_if(outdated, [&](Position position) {
-        const auto i = static_cast<size_t>(position.value);
-        return read[i] == exact[i];
+    return kept_where(plan, contexts(wanted), [](const Cell& cell, uint64_t hash) {
+        return cell.context != hash && cell.read != hash;
     });
-    return outdated;
 }
 
 // What an edit encoded is exact as far as everything before it is. (Positions are encoded in ascending order,
