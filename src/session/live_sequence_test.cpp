@@ -628,8 +628,8 @@ TEST_CASE("repair encodes again what was looked at most") {
     const std::vector<Position> others = live.sequence.worth_repairing(1000);
     CHECK(std::ssize(others) == n_outdated - 10);
     const auto looked_at = [&](Position position) { return looked[static_cast<size_t>(position.value) - 1]; };
-    CHECK(std::ranges::min(chosen | std::views::transform(looked_at)) >
-          std::ranges::max(others | std::views::transform(looked_at)));
+    CHECK(looked_at(std::ranges::min(chosen, {}, looked_at)) >
+          looked_at(std::ranges::max(others, {}, looked_at)));
 
     live.sequence.clear();
     live.update(random_tokens(100, 1), {});
