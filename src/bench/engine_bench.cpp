@@ -1,5 +1,6 @@
 #include "bench/engine_bench.h"
 
+#include "base/elapsed.h"
 #include "bench/plain_batch.h"
 
 #include <fmt/format.h>
@@ -14,10 +15,6 @@ namespace pie {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double milliseconds_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 std::vector<TokenId> random_tokens(int32_t n, int32_t n_vocab) {
     std::mt19937 random(1);

@@ -3,6 +3,7 @@
 //
 //   healing_bench MODEL.gguf TEXT [EDITS]
 
+#include "base/elapsed.h"
 #include "base/quantile.h"
 #include "bench/number_argument.h"
 #include "cache/kv_cache.h"
@@ -30,10 +31,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int rounds = 5;
 constexpr int interruptions = 40;
-
-double milliseconds_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 class HealingBench {
   public:

@@ -4,6 +4,7 @@
 //
 //   http_bench PIE MODEL.gguf TEXT [KEYSTROKES]
 
+#include "base/elapsed.h"
 #include "base/files.h"
 #include "base/quantile.h"
 #include "bench/number_argument.h"
@@ -46,15 +47,12 @@ DocumentState typed_so_far(const std::string& text, size_t n_typed) {
 Result<double> ask_library(Session& session, const DocumentState& state) {
     const auto start = Clock::now();
     double first_ms = 0;
-    const auto milliseconds = [start] {
-        return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-    };
     PIE_TRY(session.set_text(state.text, ByteOffset(state.cursor)));
     PIE_TRY(session.complete({.n_predict = n_predict}, [&](std::string_view) {
-        first_ms = first_ms > 0 ? first_ms : milliseconds();
+        first_ms = first_ms > 0 ? first_ms : milliseconds_since(start);
         return StreamControl::go_on;
     }));
-    return first_ms > 0 ? first_ms : milliseconds();
+    return first_ms > 0 ? first_ms : milliseconds_since(start);
 }
 
 Result<double> ask_server(const RunningServer& server, const DocumentState& state) {

@@ -1,5 +1,7 @@
 #include "bench/plain_batch.h"
 
+#include "base/elapsed.h"
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -19,10 +21,10 @@ Result<double> plain_batch_milliseconds(Engine& engine, KvCache& cache, std::spa
     const auto start = std::chrono::steady_clock::now();
     auto logits = engine.compute(
         cache, {.tokens = tokens, .positions = positions, .cells = cells, .outputs = std::span(&last, 1)});
-    const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
+    const double taken = milliseconds_since(start);
     cache.cells().truncate(depth);
     PIE_TRY(logits);
-    return taken.count();
+    return taken;
 }
 
 void fill_without_encoding(KvCells& cells, int32_t n_tokens) {

@@ -3,6 +3,7 @@
 // turns, on two threads. ggml's are repacked where it has kernels for that.
 
 #include "base/check.h"
+#include "base/elapsed.h"
 #include "base/quantile.h"
 #include "engine/packed_product.h"
 #include "model/matrix_copy.h"
@@ -86,8 +87,7 @@ class Products {
     double milliseconds(ggml_backend_t cpu) {
         const auto begin = std::chrono::steady_clock::now();
         PIE_CHECK(ggml_backend_graph_compute(cpu, graph_) == GGML_STATUS_SUCCESS, "products are computed");
-        const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - begin;
-        return taken.count();
+        return milliseconds_since(begin);
     }
 
   private:

@@ -1,5 +1,6 @@
 #include "bench/server_client.h"
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 
 #include <fmt/format.h>
@@ -21,10 +22,6 @@ using Json = nlohmann::json;
 
 constexpr int wait_s_max = 600; // for the first byte: a long prompt on a slow machine
 constexpr size_t shown_bytes_max = 300;
-
-double milliseconds_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 void stop_if_interrupted(httplib::Client& client, const std::stop_token& stop) {
     std::mutex mutex;

@@ -8,6 +8,7 @@
 // before, as much of it as fits into CONTEXT (5,120) tokens beside a completion. Ctrl-C ends a part: typing
 // with healing, typing without, recomputing; the report is on what there is by then.
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "base/quantile.h"
 #include "bench/number_argument.h"
@@ -124,12 +125,12 @@ class Typist {
     Result<Answer> complete() {
         Answer answer;
         const auto work = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
-            const std::chrono::duration<double, std::milli> ready = Clock::now() - pressed_;
+            const double ready = milliseconds_since(pressed_);
             answer.logits.assign(live.sequence().logits().begin(), live.sequence().logits().end());
             answer.from_exact_cache = live.sequence().n_exact() == live.sequence().n_tokens();
             PIE_ASSIGN(const Completion completion,
                        live.complete({.n_predict = 32, .stop = {.strings = {"\n"}}}));
-            answer.milliseconds = ready.count() + completion.first_token_milliseconds;
+            answer.milliseconds = ready + completion.first_token_milliseconds;
             answer.line = completion.text;
             return {};
         };
@@ -229,8 +230,7 @@ Result<Recomputed> recompute(const LoadedModel& model, const Script& script, std
         const auto start = Clock::now();
         PIE_ASSIGN(const UpdateReport update,
                    live->update(pause.text, pause.cursor, {.method = ReuseMethod::full}));
-        Answer answer{.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count(),
-                      .tokens_encoded = update.tokens_encoded};
+        Answer answer{.milliseconds = milliseconds_since(start), .tokens_encoded = update.tokens_encoded};
         answer.logits.assign(live->sequence().logits().begin(), live->sequence().logits().end());
         PIE_ASSIGN(const Completion completion,
                    live->complete({.n_predict = 32, .stop = {.strings = {"\n"}}}));

@@ -2,6 +2,7 @@
 // iterations, because that is what the machine does when nobody else uses it; encoded counts the plan's
 // tokens.
 
+#include "base/elapsed.h"
 #include "cache/plan.h"
 #include "cache/random_edits.h"
 
@@ -111,8 +112,7 @@ void run(benchmark::State& state, const Edit& edit) {
         const auto start = Clock::now();
         const EditPlan plan = plan_edit(edit.after, static_cast<int32_t>(edit.before.size()),
                                         diff_tokens(edit.before, edit.after), is_control, {});
-        const std::chrono::duration<double, std::milli> elapsed = Clock::now() - start;
-        best_ms = std::min(best_ms, elapsed.count());
+        best_ms = std::min(best_ms, milliseconds_since(start));
         n_encoded = plan.encode.size();
     }
     state.counters["best_ms"] = best_ms;

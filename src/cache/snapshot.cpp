@@ -133,13 +133,12 @@ Result<void> write_snapshot(const std::filesystem::path& path, const SnapshotHea
 // Takes sections of a file to their cells.
 class TensorRows {
   public:
-    TensorRows(Cells tokens, int32_t n_rows) : tokens_(tokens), n_rows_(n_rows) {}
+    explicit TensorRows(Cells tokens) : tokens_(tokens) {}
 
     // Where the section goes that put() writes into the tensor.
     std::span<char> prepare(const ggml_tensor* tensor) {
-        // Attention multiplies rows without a token by zero, so that they must be finite.
-        rows_.assign(rows_bytes(tensor, n_rows_), 0);
         section_.resize(tokens_.size() * tensor->nb[1]);
+        rows_.resize(section_.size());
         return section_;
     }
 
@@ -151,7 +150,6 @@ class TensorRows {
 
   private:
     Cells tokens_;
-    int32_t n_rows_;
     std::vector<char> rows_;
     std::vector<char> section_;
 };
@@ -164,8 +162,7 @@ SnapshotHeader header_for(const LoadedModel& model, const KvCache& cache) {
     header.n_embd_kv = static_cast<uint32_t>(cache.keys(0)->ne[0]);
     PIE_CHECK(model.fingerprint().size() == header.model.size(), "a model with weights has a fingerprint");
     std::memcpy(header.model.data(), model.fingerprint().data(), header.model.size());
-    header.n_tokens = static_cast<uint32_t>(cache.cells().n_tokens());
-    header.n_rows = header.n_tokens;
+    header.n_tokens = static_cast<uint64_t>(cache.cells().n_tokens());
     return header;
 }
 
@@ -186,14 +183,13 @@ Result<void> check_header(const std::filesystem::path& path, const SnapshotHeade
                                 path.string(), ggml_type_name(cache.keys(0)->type),
                                 ggml_type_name(cache.values(0)->type)));
     }
-    if (header.n_rows > static_cast<uint32_t>(cache.cells().n_cells())) {
+    if (header.n_tokens > static_cast<uint64_t>(cache.cells().n_cells())) {
         return fail(ErrorCode::too_large,
                     fmt::format("snapshot '{}' takes a cache of {} tokens, this one holds {}; use a larger "
                                 "context (-c)",
-                                path.string(), header.n_rows, cache.cells().n_cells()));
+                                path.string(), header.n_tokens, cache.cells().n_cells()));
     }
-    if (header.n_tokens > header.n_rows ||
-        (header.n_logits != 0 && header.n_logits != static_cast<uint32_t>(model.vocabulary().size()))) {
+    if (header.n_logits != 0 && header.n_logits != static_cast<uint32_t>(model.vocabulary().size())) {
         return fail_damaged(path, "its header contradicts itself");
     }
     return {};
@@ -201,12 +197,11 @@ Result<void> check_header(const std::filesystem::path& path, const SnapshotHeade
 
 // Whatever the engine takes for granted. The checksums were right, so this was written by something else than
 // this program.
-Result<void> check_tokens(const std::filesystem::path& path, Cells tokens, const Vocabulary& vocabulary,
-                          uint32_t n_rows) {
-    std::vector<bool> taken(n_rows, false);
+Result<void> check_tokens(const std::filesystem::path& path, Cells tokens, const Vocabulary& vocabulary) {
+    std::vector<bool> taken(tokens.size(), false);
     for (const CachedToken& token : tokens) {
         const auto cell = static_cast<uint32_t>(token.cell.value);
-        if (cell >= n_rows || taken[cell] || token.key_position < Position(0) ||
+        if (cell >= taken.size() || taken[cell] || token.key_position < Position(0) ||
             !vocabulary.contains(token.token) || !std::isfinite(token.attention) || token.key_turns < 0 ||
             token.rounding > Rounding::otherwise) {
             return fail_damaged(path, "its tokens contradict themselves");
@@ -269,7 +264,7 @@ Result<void> CacheCopy::save(const std::filesystem::path& path) const {
     const char* at = memory_.get();
     const auto rows_of = [&](int32_t index) -> std::span<const char> {
         const uint32_t type = index % 2 == 0 ? header_.type_k : header_.type_v;
-        const size_t bytes = header_.n_rows * ggml_row_size(static_cast<ggml_type>(type), header_.n_embd_kv);
+        const size_t bytes = tokens_.size() * ggml_row_size(static_cast<ggml_type>(type), header_.n_embd_kv);
         return {std::exchange(at, at + bytes), bytes};
     };
     return write_snapshot(path, header_, tokens_, logits_, rows_of);
@@ -284,10 +279,10 @@ Result<std::vector<float>> load_snapshot(const std::filesystem::path& path, cons
     cache.cells().forget_dropped(); // rows are overwritten, even where this fails
     std::vector<CachedToken> tokens(header.n_tokens);
     PIE_TRY(file.read(writable_bytes_of(tokens)));
-    PIE_TRY(check_tokens(path, tokens, model.vocabulary(), header.n_rows));
+    PIE_TRY(check_tokens(path, tokens, model.vocabulary()));
     std::vector<float> logits(header.n_logits);
     PIE_TRY(file.read(writable_bytes_of(logits)));
-    TensorRows rows(tokens, static_cast<int32_t>(header.n_rows));
+    TensorRows rows(tokens);
     for (int32_t i = 0; i < n_tensors(cache); ++i) {
         ggml_tensor* tensor = tensor_at(cache, i);
         PIE_TRY(file.read(rows.prepare(tensor)));

@@ -28,9 +28,8 @@ struct SnapshotHeader {
     uint32_t type_v = 0;
     uint32_t n_layer = 0;
     uint32_t n_embd_kv = 0;
-    uint32_t n_tokens = 0;
-    uint32_t n_rows = 0; // one past the highest cell
     uint32_t n_logits = 0;
+    uint64_t n_tokens = 0;
     std::array<char, 64> model = {}; // its fingerprint
     uint64_t checksum = 0;           // of what stands before it
 };

@@ -427,7 +427,7 @@ TEST_CASE("a file that contradicts itself is refused though its checksums are ri
     token_refused([](CachedToken& token) { token.key_turns = -1; });
     token_refused([](CachedToken& token) { token.rounding = static_cast<Rounding>(2); });
     token_refused([](CachedToken& token) { token.attention = std::numeric_limits<float>::quiet_NaN(); });
-    refused([](SnapshotHeader& header, auto&) { header.n_tokens = header.n_rows + 1; });
+    refused([](SnapshotHeader& header, auto&) { header.n_tokens += 1; });
     refused([](SnapshotHeader& header, auto&) { header.n_logits = 5; });
     refused([](SnapshotHeader& header, auto&) { header.n_tokens -= 1; });
     refused([](SnapshotHeader& header, auto& tokens) {

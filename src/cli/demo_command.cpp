@@ -1,6 +1,7 @@
 // pie demo: a scripted editing session on a source file of this repository. After every edit the completion
 // of the live cache stands beside that of a full recompute.
 
+#include "base/elapsed.h"
 #include "base/interrupt.h"
 #include "base/quantile.h"
 #include "cli/command.h"
@@ -144,8 +145,7 @@ Result<Healing> heal(LiveDocument& live, const LiveDocument& reference) {
         PIE_ASSIGN(n, live.heal());
         healing.tokens_encoded += n;
     }
-    healing.milliseconds =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    healing.milliseconds = milliseconds_since(start);
     healing.first_token_kl = kl_divergence(reference.sequence().logits(), live.sequence().logits());
     return healing;
 }

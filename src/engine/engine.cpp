@@ -1,6 +1,7 @@
 #include "engine/engine.h"
 
 #include "base/check.h"
+#include "base/elapsed.h"
 #include "engine/threads.h"
 
 #include <fmt/format.h>
@@ -269,9 +270,7 @@ Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batc
     read_output(graph_.logits, logits_);
     read_output(graph_.attention, attention_);
     if (!batch.outputs.empty()) { // without, it costs less than what somebody waits for
-        batch_cost_.record(
-            n_tokens,
-            std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+        batch_cost_.record(n_tokens, milliseconds_since(start));
     }
     return std::span<const float>(logits_);
 }

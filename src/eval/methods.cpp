@@ -1,6 +1,7 @@
 #include "eval/methods.h"
 
 #include "base/check.h"
+#include "base/elapsed.h"
 #include "session/completion.h"
 
 #include <fmt/format.h>
@@ -74,8 +75,7 @@ Result<UpdateReport> repaired_later(const MethodInput& input, int32_t budget) {
     PIE_ASSIGN(const int32_t n_repaired, sequence.repair(sequence.worth_repairing(budget)));
     report.tokens_encoded += n_repaired;
     PIE_TRY(look_again(sequence, report));
-    report.milliseconds +=
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    report.milliseconds += milliseconds_since(start);
     return report;
 }
 
@@ -94,8 +94,7 @@ Result<UpdateReport> healed(const MethodInput& input, int32_t n_tokens) {
     if (sequence.n_exact() < sequence.n_tokens()) {
         PIE_TRY(look_again(sequence, report));
     }
-    report.milliseconds +=
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    report.milliseconds += milliseconds_since(start);
     return report;
 }
 

@@ -1,5 +1,7 @@
 #include "server/exchange.h"
 
+#include "base/elapsed.h"
+
 #include <fmt/format.h>
 #include <httplib.h>
 #include <spdlog/spdlog.h>
@@ -15,8 +17,7 @@ constexpr int status_client_gone = 499;
 } // namespace
 
 Trace::~Trace() {
-    served.milliseconds =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count();
+    served.milliseconds = milliseconds_since(start_);
     std::string line =
         fmt::format("{} {} {} {:.1f} ms", method, served.endpoint, served.status, served.milliseconds);
     if (served.is_completion) {

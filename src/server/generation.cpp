@@ -1,5 +1,7 @@
 #include "server/generation.h"
 
+#include "base/elapsed.h"
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -30,8 +32,7 @@ std::optional<double> let_finish(Session& session, double milliseconds_max, cons
     const auto start = Clock::now();
     const auto finished =
         session.complete({.n_predict = 0, .prompt_milliseconds_max = milliseconds_max}, {}, stop.get_token());
-    const double left =
-        milliseconds_max - std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+    const double left = milliseconds_max - milliseconds_since(start);
     if (finished && finished->finish == FinishReason::time_limit) {
         return std::nullopt;
     }

@@ -1,6 +1,7 @@
 // Endpoints of the sessions that requests without a name are served from: what they are at, and their caches
 // as files that clients name.
 
+#include "base/elapsed.h"
 #include "server/exchange.h"
 #include "server/json_fields.h"
 #include "server/slot_records.h"
@@ -25,10 +26,6 @@ using nlohmann::json;
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t name_bytes_max = 200;
-
-double milliseconds_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 json slot_json(const ServerState& state, const SessionPool::SlotState& slot) {
     return {{"id", slot.slot},

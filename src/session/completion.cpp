@@ -1,6 +1,7 @@
 #include "session/completion.h"
 
 #include "base/check.h"
+#include "base/elapsed.h"
 #include "session/character_joiner.h"
 #include "session/decoder.h"
 
@@ -14,10 +15,6 @@ namespace pie {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double milliseconds_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 // One completion while it is made.
 class Generation {

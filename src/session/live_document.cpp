@@ -1,5 +1,6 @@
 #include "session/live_document.h"
 
+#include "base/elapsed.h"
 #include "prompt/blanks.h"
 
 #include <fmt/format.h>
@@ -90,8 +91,7 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
     lines_cut_ = {window.prefix_lines_cut, window.suffix_lines_cut};
     // A failed update leaves the sequence that it belonged to.
     begun_ = std::move(begun.text);
-    report.milliseconds =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    report.milliseconds = milliseconds_since(start);
     return report;
 }
 

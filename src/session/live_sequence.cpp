@@ -1,6 +1,7 @@
 #include "session/live_sequence.h"
 
 #include "base/check.h"
+#include "base/elapsed.h"
 
 #include <fmt/format.h>
 
@@ -182,8 +183,7 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
     report.tokens_kept = edit.tokens_kept + static_cast<int32_t>(edit.recall.size()) - n_appended;
     report.tokens_moved = edit.tokens_moved;
     report.tokens_encoded = report.tokens_context - report.tokens_kept;
-    report.milliseconds =
-        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+    report.milliseconds = milliseconds_since(start);
     return report;
 }
 

@@ -6,6 +6,7 @@
 //
 //   snapshot_bench MODEL.gguf TEXT FOLDER [f16 or q8_0]
 
+#include "base/elapsed.h"
 #include "base/quantile.h"
 #include "cache/snapshot.h"
 #include "engine/engine.h"
@@ -32,10 +33,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int32_t n_tokens = 4096;
 constexpr int rounds = 11;
-
-double milliseconds_since(Clock::time_point start) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-}
 
 void forget_pages(const fs::path& path) {
     const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
