@@ -187,6 +187,30 @@ Steps move_steps(const Workload&, const WorkloadInput& input) {
     return steps;
 }
 
+// A block of lines is cut at a quarter, and pasted at the half.
+Steps paste_steps(const Workload&, const WorkloadInput& input) {
+    const DocumentState before = untouched(input.document);
+    Lines lines = input.document.lines;
+    const size_t from = line_at(lines, 0.25);
+    const size_t to = line_at(lines, 0.5);
+    const auto n = static_cast<std::ptrdiff_t>(std::min(moved_lines, to - from));
+    const auto cut = static_cast<std::ptrdiff_t>(from);
+    const auto paste = static_cast<std::ptrdiff_t>(to) - n;
+    Lines clipboard;
+    Steps steps = {{before, thought_ms}};
+    for (size_t i = 0; i < input.n_steps; ++i) {
+        if (clipboard.empty()) {
+            clipboard.assign(lines.begin() + cut, lines.begin() + cut + n);
+            lines.erase(lines.begin() + cut, lines.begin() + cut + n);
+        } else {
+            lines.insert(lines.begin() + paste, clipboard.begin(), clipboard.end());
+            clipboard.clear();
+        }
+        steps.push_back({{joined(lines), before.cursor - joined(clipboard).size()}, thought_ms});
+    }
+    return steps;
+}
+
 // A plugin shows parts of other files: one more comes, then the oldest goes.
 Steps chunk_steps(const Workload&, const WorkloadInput& input) {
     const size_t n_tokens = input.count(joined(input.document.lines)) / chunk_share + 1;
@@ -294,6 +318,7 @@ constexpr Workload table[] = {
     {"delete-64-at-3/4", "64 tokens deleted at 3/4", extended, 3, 64, 0.75, delete_steps},
     {"rename", "a name changed in up to 20 places", extended, 2, 0, 0, rename_steps},
     {"move", "12 lines moved from 1/4 to 1/2", extended, 2, 0, 0, move_steps},
+    {"paste", "12 lines cut at 1/4, then pasted at 1/2", extended, 2, 0, 0, paste_steps},
     {"chunks", "a chunk of another file comes, or goes", extended, 2, 0, 0, chunk_steps},
     {"replay", "a real commit, keystroke by keystroke", extended, 24, 0, 0, replay_steps},
     {"after-0", "16 tokens inserted at 1/4, in a new session", extended, 8, 16, 0.25, aged_steps, ours_alone},

@@ -219,6 +219,20 @@ TEST_CASE("moved lines are all still there") {
     CHECK(before == after);
 }
 
+TEST_CASE("what is cut is gone until it is pasted, and the cursor stays in its line") {
+    const auto steps = steps_of(document(), "paste", 4);
+    REQUIRE(steps.size() == 5);
+    const size_t length = steps[0].state.text.size() - steps[1].state.text.size();
+    CHECK(length > 100);
+    CHECK(steps[2].state.text.size() == steps[0].state.text.size());
+    CHECK(steps[2].state.text != steps[0].state.text);
+    CHECK(steps[3].state.text.size() < steps[0].state.text.size());
+    CHECK(steps[4].state.text != steps[2].state.text);
+    for (const WorkloadStep& step : steps) {
+        CHECK(step.state.text.substr(step.state.cursor) == steps[0].state.text.substr(steps[0].state.cursor));
+    }
+}
+
 TEST_CASE("chunks come at the end and go from the front") {
     const auto steps = steps_of(document(), "chunks", 2);
     REQUIRE(steps.size() == 3);

@@ -73,6 +73,7 @@ std::vector<CellIndex> KvCells::place(std::span<const Position> positions, Round
         PIE_CHECK(cell_at(position) == no_cell, "a position is placed once");
         const CellIndex cell = take_free_cell();
         assign(position, cell);
+        at(cell).token = tokens_[static_cast<size_t>(position.value)];
         at(cell).key_position = position;
         at(cell).context = fresh;
         at(cell).rounding = rounding;
@@ -167,6 +168,7 @@ CellIndex KvCells::append(TokenId token, Rounding rounding) {
     order_.push_back(cell);
     attention_.push_back(0.0F);
     assign(position, cell);
+    at(cell).token = token;
     at(cell).key_position = position;
     at(cell).rounding = rounding;
     if (is_exact) {

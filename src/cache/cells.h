@@ -14,7 +14,8 @@
 // hold nothing are first, then those dropped longest ago. Where the prefix of a wanted token has the hash of
 // such a cell, the cell can be recalled instead of encoding the token, and is exact. So what is undone, gone
 // back to or typed as completed costs nothing while there is room. (vLLM finds the free blocks of its cache
-// by such hashes; only those serve that continue a cached prefix.)
+// by such hashes; only those serve that continue a cached prefix.) A block that was cut and is pasted
+// elsewhere comes back too, as stale as if it had moved.
 //
 // Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
 // batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
@@ -63,6 +64,12 @@ struct CachedToken {
     bool operator==(const CachedToken&) const = default;
 };
 
+// Blocks of wanted tokens in cells that were dropped.
+struct DroppedBlocks {
+    std::vector<KeptRun> runs;    // ascending `to`; `from` counts on behind the sequence
+    std::vector<CellIndex> cells; // of the runs, with a -1 before each: none continues what is before it
+};
+
 class KvCells {
   public:
     // A key is worn when it was turned more than `turns_max` times: types with few bits round it each time.
@@ -101,6 +108,10 @@ class KvCells {
     // encodes, or where what it keeps is stale. Ascending positions.
     std::vector<RecalledCell> recallable(const EditPlan& plan, std::span<const TokenId> wanted,
                                          int32_t n) const;
+    // Blocks of `length_min` wanted tokens and more between `runs` (ascending `to`), in dropped cells that
+    // stood behind each other; but no tokens that recallable() finds, and none of its cells.
+    DroppedBlocks dropped_blocks(std::span<const TokenId> wanted, std::span<const KeptRun> runs,
+                                 int32_t length_min) const;
     // Positions at which `plan` keeps cells that do not hold exactly what is wanted there; ascending.
     std::vector<Position> stale_in(const EditPlan& plan, std::span<const TokenId> wanted) const;
     // Those of them that were encoded behind other tokens than will stand before them: what else is stale
@@ -153,6 +164,7 @@ class KvCells {
     void check_invariant() const;
 
   private:
+    class BlockSearch;
     enum class Encoded { now, before };
 
     static constexpr CellIndex no_cell{-1};
@@ -164,6 +176,7 @@ class KvCells {
     static constexpr uint64_t nothing_before = 2;
 
     struct Cell {
+        TokenId token;
         Position position{-1};
         Position key_position{-1};
         int32_t key_turns = 0;

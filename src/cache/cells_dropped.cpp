@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace pie {
 
@@ -82,6 +84,127 @@ std::vector<RecalledCell> KvCells::recallable(const EditPlan& plan, std::span<co
         }
     }
     return found;
+}
+
+// Goes along what is wanted, and from each token that a dropped cell holds on from hash to hash.
+class KvCells::BlockSearch {
+  public:
+    BlockSearch(const KvCells& cells, std::span<const TokenId> wanted, std::span<const KeptRun> runs);
+
+    DroppedBlocks blocks(int32_t length_min);
+
+  private:
+    using TokenCell = std::pair<TokenId, CellIndex>;
+
+    // Of a token that stands everywhere the cells dropped last are looked at; its block is found from another
+    // one on.
+    static constexpr int n_tried_max = 64;
+
+    bool is_taken(CellIndex cell) const { return is_taken_[static_cast<size_t>(cell.value)]; }
+    void take(CellIndex cell) { is_taken_[static_cast<size_t>(cell.value)] = true; }
+    std::vector<CellIndex> chain_from(CellIndex first, std::span<const TokenId> tokens) const;
+    std::vector<CellIndex> longest_chain(std::span<const TokenId> tokens) const;
+
+    const KvCells& cells_;
+    std::span<const TokenId> wanted_;
+    std::vector<TokenCell> by_token_; // of each token, the one dropped last is first
+    std::vector<bool> is_open_;       // by position
+    std::vector<bool> is_taken_;      // by cell
+};
+
+KvCells::BlockSearch::BlockSearch(const KvCells& cells, std::span<const TokenId> wanted,
+                                  std::span<const KeptRun> runs)
+    : cells_(cells), wanted_(wanted), is_open_(wanted.size(), true), is_taken_(cells.cells_.size(), false) {
+    for (auto cell = cells.free_.rbegin(); cell != cells.free_.rend() && cell->first > 0; ++cell) {
+        by_token_.emplace_back(cells.at(CellIndex(cell->second)).token, cell->second);
+    }
+    std::ranges::stable_sort(by_token_, {}, &TokenCell::first);
+    for (const KeptRun& run : runs) {
+        std::fill_n(is_open_.begin() + run.to, run.length, false);
+    }
+    const std::vector<uint64_t> exact = contexts(wanted);
+    for (size_t i = 0; i < exact.size(); ++i) {
+        const auto dropped = cells.dropped_by_context_.find(exact[i]);
+        if (dropped != cells.dropped_by_context_.end()) {
+            is_open_[i] = false;
+            take(dropped->second);
+        }
+    }
+}
+
+// The cells of the longest start of `tokens`, whose first one `first` holds.
+std::vector<CellIndex> KvCells::BlockSearch::chain_from(CellIndex first,
+                                                        std::span<const TokenId> tokens) const {
+    std::vector<CellIndex> chain = {first};
+    while (chain.size() < tokens.size()) {
+        const uint64_t context = extended(cells_.at(chain.back()).context, tokens[chain.size()]);
+        const auto next = cells_.dropped_by_context_.find(context);
+        if (next == cells_.dropped_by_context_.end() || is_taken(next->second)) {
+            break;
+        }
+        chain.push_back(next->second);
+    }
+    return chain;
+}
+
+std::vector<CellIndex> KvCells::BlockSearch::longest_chain(std::span<const TokenId> tokens) const {
+    std::vector<CellIndex> longest;
+    int n_tried = 0;
+    for (const auto& [token, cell] : std::ranges::equal_range(by_token_, tokens[0], {}, &TokenCell::first)) {
+        if (is_taken(cell)) {
+            continue;
+        }
+        std::vector<CellIndex> chain = chain_from(cell, tokens);
+        if (chain.size() > longest.size()) {
+            longest = std::move(chain);
+        }
+        if (longest.size() == tokens.size() || ++n_tried == n_tried_max) {
+            break;
+        }
+    }
+    return longest;
+}
+
+DroppedBlocks KvCells::BlockSearch::blocks(int32_t length_min) {
+    DroppedBlocks blocks;
+    const auto n_min = static_cast<size_t>(length_min);
+    size_t end = 0; // of the open stretch
+    for (size_t to = 0; to < wanted_.size();) {
+        if (!is_open_[to]) {
+            ++to;
+            continue;
+        }
+        if (end <= to) {
+            end = static_cast<size_t>(std::find(is_open_.begin() + to, is_open_.end(), false) -
+                                      is_open_.begin());
+        }
+        const auto chain =
+            end - to < n_min ? std::vector<CellIndex>() : longest_chain(wanted_.subspan(to, end - to));
+        if (chain.size() < n_min) {
+            ++to;
+            continue;
+        }
+        blocks.cells.push_back(no_cell);
+        blocks.runs.push_back({.from = cells_.n_tokens() + static_cast<int32_t>(blocks.cells.size()),
+                               .to = static_cast<int32_t>(to),
+                               .length = static_cast<int32_t>(chain.size())});
+        blocks.cells.insert(blocks.cells.end(), chain.begin(), chain.end());
+        std::ranges::for_each(chain, [this](CellIndex cell) { take(cell); });
+        to += chain.size();
+    }
+    return blocks;
+}
+
+DroppedBlocks KvCells::dropped_blocks(std::span<const TokenId> wanted, std::span<const KeptRun> runs,
+                                      int32_t length_min) const {
+    auto n_open = static_cast<int32_t>(wanted.size());
+    for (const KeptRun& run : runs) {
+        n_open -= run.length;
+    }
+    if (std::min(n_open, static_cast<int32_t>(dropped_by_context_.size())) < length_min) {
+        return {};
+    }
+    return BlockSearch(*this, wanted, runs).blocks(length_min);
 }
 
 } // namespace pie

@@ -164,6 +164,7 @@ void KvCells::add(const CachedToken& token, CellIndex cell) {
     attention_.push_back(token.attention);
     order_.push_back(cell);
     assign(position, cell);
+    at(cell).token = token.token;
     at(cell).key_position = token.key_position;
     at(cell).context = token.context;
     at(cell).read = token.read;

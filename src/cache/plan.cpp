@@ -159,7 +159,25 @@ void recall(EditPlan& plan, std::span<const RecalledCell> cells) {
     encode_again(plan, positions);
     std::erase_if(plan.encode,
                   [&](Position position) { return std::ranges::binary_search(positions, position); });
-    plan.recall.assign(cells.begin(), cells.end());
+    plan.recall.insert(plan.recall.end(), cells.begin(), cells.end());
+    std::ranges::sort(plan.recall, {}, &RecalledCell::position);
+}
+
+void recall_blocks(EditPlan& plan, int32_t n_cached, std::span<const CellIndex> cells) {
+    const auto is_recalled = [&](const KeptRun& run) { return run.from >= n_cached; };
+    for (const KeptRun& run : plan.keep) {
+        if (!is_recalled(run)) {
+            continue;
+        }
+        for (int32_t i = 0; i < run.length; ++i) {
+            plan.recall.push_back(
+                {Position(run.to + i), cells[static_cast<size_t>(run.from - n_cached + i)]});
+        }
+        plan.tokens_kept -= run.length;
+        plan.tokens_moved -= run.length;
+    }
+    std::erase_if(plan.keep, is_recalled);
+    std::erase_if(plan.again, is_recalled);
 }
 
 std::vector<float> carry_over(const EditPlan& plan, std::span<const float> cached, size_t n_wanted) {

@@ -26,7 +26,7 @@ struct PlanOptions {
     int32_t line = 32;
 };
 
-// A cell outside of the sequence that holds exactly what is wanted at a position.
+// A cell outside of the sequence that holds what is wanted at a position.
 struct RecalledCell {
     Position position;
     CellIndex cell;
@@ -56,6 +56,9 @@ void encode_again(EditPlan& plan, std::span<const Position> positions);
 
 // Takes `cells` (ascending positions) where `plan` keeps others or encodes.
 void recall(EditPlan& plan, std::span<const RecalledCell> cells);
+
+// Recalls what `plan` keeps from `n_cached` on: `cells` stand there, behind the cached tokens.
+void recall_blocks(EditPlan& plan, int32_t n_cached, std::span<const CellIndex> cells);
 
 // Values of the cached tokens, handed on to those of the wanted ones that are the same tokens; 0 for new
 // ones.

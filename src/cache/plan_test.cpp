@@ -12,6 +12,7 @@
 #include <random>
 #include <vector>
 
+using pie::CellIndex;
 using pie::diff_tokens;
 using pie::DiffOptions;
 using pie::edit_at_random;
@@ -20,6 +21,7 @@ using pie::KeptRun;
 using pie::plan_edit;
 using pie::PlanOptions;
 using pie::Position;
+using pie::RecalledCell;
 using pie::TokenId;
 using pie::Tokens;
 using pie::uniform_tokens;
@@ -323,6 +325,27 @@ TEST_CASE("tokens that a policy picks are encoded again, those that are not kept
     CHECK(plan.encode == std::vector{Position(4), Position(5), Position(10), Position(11), Position(20)});
     CHECK(plan.tokens_kept == 16);
     CHECK(plan.tokens_moved == 12);
+}
+
+TEST_CASE("what is kept from behind the cached tokens is recalled, but for its seam") {
+    const Tokens wanted = counting(1, 40);
+    std::vector<CellIndex> cells;
+    for (int32_t i = 0; i < 21; ++i) {
+        cells.emplace_back(100 + i);
+    }
+    const std::vector<KeptRun> runs = {{0, 0, 10}, {11, 10, 20}};
+    EditPlan plan = plan_edit(wanted, 31, runs, is_marker, {.seam = 4});
+    recall_blocks(plan, 10, cells);
+    CHECK(plan.keep == std::vector<KeptRun>{{0, 0, 10}});
+    CHECK(plan.again.empty());
+    CHECK(plan.tokens_kept == 10);
+    CHECK(plan.tokens_moved == 0);
+    REQUIRE(plan.recall.size() == 16);
+    CHECK(plan.recall.front() == RecalledCell{Position(14), CellIndex(105)});
+    CHECK(plan.recall.back() == RecalledCell{Position(29), CellIndex(120)});
+    Positions expected = range(30, 40);
+    expected.insert(expected.begin(), {10, 11, 12, 13});
+    CHECK(encoded(plan) == expected);
 }
 
 TEST_CASE("values go where their tokens go, encoded again or not") {

@@ -75,17 +75,25 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
                             int32_t n_outputs) const {
     const KvCells& cells = cache_.cells();
     const std::span<const TokenId> cached = cells.tokens();
+    const auto n_cached = static_cast<int32_t>(cached.size());
     std::vector<KeptRun> runs;
     if (options.method != ReuseMethod::full) {
         runs = diff_tokens(cached, wanted);
     }
     const bool repairs = options.method == ReuseMethod::pie_seam;
+    DroppedBlocks blocks;
+    if (repairs) {
+        blocks = cells.dropped_blocks(wanted, runs, DiffOptions().moved_run_min);
+        runs.insert(runs.end(), blocks.runs.begin(), blocks.runs.end());
+        std::ranges::sort(runs, {}, &KeptRun::to);
+    }
     const Vocabulary& vocabulary = engine_.model().vocabulary();
     PlanOptions again{.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs};
     const auto plan_again = [&] {
         EditPlan plan = plan_edit(
-            wanted, static_cast<int32_t>(cached.size()), runs,
+            wanted, n_cached + static_cast<int32_t>(blocks.cells.size()), runs,
             [&vocabulary](TokenId token) { return vocabulary.is_control(token); }, again);
+        recall_blocks(plan, n_cached, blocks.cells);
         if (repairs) {
             recall(plan, cells.recallable(plan, wanted, static_cast<int32_t>(wanted.size()) - n_outputs));
         }

@@ -351,6 +351,36 @@ TEST_CASE("whatever is recalled, what is called exact is") {
     }
 }
 
+TEST_CASE("a block that was cut is pasted elsewhere at the cost of seams") {
+    for (const int32_t n_layer : {1, 2}) { // of one layer, what is kept is exact
+        CAPTURE(n_layer);
+        TinyModel description = small;
+        description.n_layer = n_layer;
+        const auto model = testing::load_tiny_model(description);
+        Live live(*model);
+        std::vector<TokenId> text = random_tokens(220, 1);
+        std::erase_if(text, [&](TokenId token) { return model->vocabulary().is_control(token); });
+        live.update(text, {});
+        const std::vector<TokenId> cut(text.begin() + 50, text.begin() + 90);
+        text.erase(text.begin() + 50, text.begin() + 90);
+        live.update(text, {.repair = 0});
+        REQUIRE(text[120] != cut.front()); // else it might as well be pasted one token later
+        REQUIRE(text[50] != cut.front());
+        text.insert(text.begin() + 120, cut.begin(), cut.end());
+        CHECK(live.update(text, {.repair = 0}).tokens_encoded == 8 + 8 + 1);
+        CHECK(live.sequence.n_exact() == 50 + 8);
+        if (n_layer == 1) {
+            CHECK(relative_error(live.logits(), recompute(*model, text)) < 2e-3);
+        }
+        while (live.sequence.n_exact() < live.sequence.n_tokens()) {
+            REQUIRE(live.sequence.heal(50));
+        }
+        text.emplace_back(7);
+        CHECK(live.update(text, {}).tokens_encoded == 1);
+        CHECK(relative_error(live.logits(), recompute(*model, text)) < 2e-3);
+    }
+}
+
 TEST_CASE("a cancelled extension is taken back") {
     const auto model = testing::load_tiny_model(small);
     Live live(*model);
