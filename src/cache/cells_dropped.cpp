@@ -149,12 +149,12 @@ std::vector<CellIndex> KvCells::BlockSearch::chain_from(CellIndex first,
 
 std::vector<CellIndex> KvCells::BlockSearch::longest_chain(std::span<const TokenId> tokens) const {
     std::vector<CellIndex> longest;
-    int n_tried = 0;
-    for (const auto& [token, cell] : std::ranges::equal_range(by_token_, tokens[0], {}, &TokenCell::first)) {
-        if (is_taken(cell)) {
+    auto first = std::ranges::lower_bound(by_token_, tokens[0], {}, &TokenCell::first);
+    for (int n_tried = 0; first != by_token_.end() && first->first == tokens[0]; ++first) {
+        if (is_taken(first->second)) {
             continue;
         }
-        std::vector<CellIndex> chain = chain_from(cell, tokens);
+        std::vector<CellIndex> chain = chain_from(first->second, tokens);
         if (chain.size() > longest.size()) {
             longest = std::move(chain);
         }
