@@ -381,6 +381,24 @@ TEST_CASE("a block that was cut is pasted elsewhere at the cost of seams") {
     }
 }
 
+TEST_CASE("a text that is gone back to costs what changed in it meanwhile") {
+    const auto model = testing::load_tiny_model(small);
+    const auto text_of = [&](uint32_t seed) {
+        std::vector<TokenId> text = random_tokens(150, seed);
+        std::erase_if(text, [&](TokenId token) { return model->vocabulary().is_control(token); });
+        return text;
+    };
+    Live live(*model);
+    std::vector<TokenId> text = text_of(1);
+    live.update(text, {});
+    live.update(text_of(2), {});
+    const std::vector<TokenId> more = {TokenId(100), TokenId(101), TokenId(102)};
+    REQUIRE(text[40] != more.front());
+    text.insert(text.begin() + 40, more.begin(), more.end());
+    CHECK(live.update(text, {.repair = 0}).tokens_encoded == 3 + 8 + 1);
+    CHECK(live.sequence.n_exact() == 40 + 3 + 8);
+}
+
 TEST_CASE("a cancelled extension is taken back") {
     const auto model = testing::load_tiny_model(small);
     Live live(*model);
