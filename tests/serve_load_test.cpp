@@ -6,6 +6,7 @@
 //
 //   PIE_LOAD_MODEL=qwen2.5-coder-0.5b PIE_LOAD_SECONDS=120 PIE_LOAD_RAM_MB=2000 serve_load_test
 
+#include "base/elapsed.h"
 #include "base/test_fixtures.h"
 #include "bench/child_process.h"
 #include "prompt/test_repository_model.h"
@@ -153,7 +154,7 @@ class Typist {
                 answer.gap = load_.n_answers++ - n_before;
                 answer.content = object.at("content").get<std::string>();
                 answer.reuse = object.at("reuse");
-                answer.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
+                answer.milliseconds = milliseconds_since(start);
                 answer.n_starts = n_starts;
                 answer.fresh_request["cache_prompt"] = false;
                 load_.n_warm += answers.empty() ? 1 : 0;

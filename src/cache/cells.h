@@ -200,6 +200,7 @@ class KvCells {
     void count_exact(Encoded encoded);
     CellIndex take_free_cell();
     void recall(CellIndex cell);
+    CellIndex dropped_with(uint64_t context) const;
     void add(const CachedToken& token, CellIndex cell);
     void release(CellIndex cell, Dropped dropped);
     void forget(CellIndex cell);

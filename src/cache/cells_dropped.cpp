@@ -28,13 +28,19 @@ void KvCells::recall(CellIndex cell) {
     }
 }
 
+// Or no_cell.
+CellIndex KvCells::dropped_with(uint64_t context) const {
+    const auto found = dropped_by_context_.find(context);
+    return found == dropped_by_context_.end() ? no_cell : found->second;
+}
+
 void KvCells::release(CellIndex cell, Dropped dropped) {
     if (dropped == Dropped::lost || dropped_ == Dropped::lost || at(cell).context <= nothing_before) {
         forget(cell);
         return;
     }
-    if (const auto older = dropped_by_context_.find(at(cell).context); older != dropped_by_context_.end()) {
-        forget_dropped(older->second);
+    if (const CellIndex older = dropped_with(at(cell).context); older != no_cell) {
+        forget_dropped(older);
     }
     at(cell).position = hidden;
     at(cell).dropped = ++n_dropped_;
@@ -78,9 +84,9 @@ std::vector<RecalledCell> KvCells::recallable(const EditPlan& plan, std::span<co
     std::vector<Position> sought;
     std::ranges::merge(plan.encode, stale_in(plan, exact), std::back_inserter(sought));
     for (const Position position : sought) {
-        const auto dropped = dropped_by_context_.find(exact[static_cast<size_t>(position.value)]);
-        if (position < Position(n) && dropped != dropped_by_context_.end()) {
-            found.push_back({position, dropped->second});
+        const CellIndex cell = dropped_with(exact[static_cast<size_t>(position.value)]);
+        if (position < Position(n) && cell != no_cell) {
+            found.push_back({position, cell});
         }
     }
     return found;
@@ -124,10 +130,9 @@ KvCells::BlockSearch::BlockSearch(const KvCells& cells, std::span<const TokenId>
     }
     const std::vector<uint64_t> exact = contexts(wanted);
     for (size_t i = 0; i < exact.size(); ++i) {
-        const auto dropped = cells.dropped_by_context_.find(exact[i]);
-        if (dropped != cells.dropped_by_context_.end()) {
+        if (const CellIndex cell = cells.dropped_with(exact[i]); cell != no_cell) {
             is_open_[i] = false;
-            take(dropped->second);
+            take(cell);
         }
     }
 }
@@ -138,11 +143,11 @@ std::vector<CellIndex> KvCells::BlockSearch::chain_from(CellIndex first,
     std::vector<CellIndex> chain = {first};
     while (chain.size() < tokens.size()) {
         const uint64_t context = extended(cells_.at(chain.back()).context, tokens[chain.size()]);
-        const auto next = cells_.dropped_by_context_.find(context);
-        if (next == cells_.dropped_by_context_.end() || is_taken(next->second)) {
+        const CellIndex next = cells_.dropped_with(context);
+        if (next == no_cell || is_taken(next)) {
             break;
         }
-        chain.push_back(next->second);
+        chain.push_back(next);
     }
     return chain;
 }

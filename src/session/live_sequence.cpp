@@ -93,8 +93,8 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
         EditPlan plan = plan_edit(
             wanted, n_cached + static_cast<int32_t>(blocks.cells.size()), runs,
             [&vocabulary](TokenId token) { return vocabulary.is_control(token); }, again);
-        recall_blocks(plan, n_cached, blocks.cells);
         if (repairs) {
+            recall_blocks(plan, n_cached, blocks.cells);
             recall(plan, cells.recallable(plan, wanted, static_cast<int32_t>(wanted.size()) - n_outputs));
         }
         return plan;

@@ -105,6 +105,13 @@ Errors run_scripts(const LoadedModel& model, const ReuseOptions& options) {
     return errors;
 }
 
+// Of so many tokens, less the control tokens among them, which every edit encodes again.
+std::vector<TokenId> random_text(const LoadedModel& model, int32_t n_tokens, uint32_t seed) {
+    std::vector<TokenId> text = random_tokens(n_tokens, seed);
+    std::erase_if(text, [&](TokenId token) { return model.vocabulary().is_control(token); });
+    return text;
+}
+
 } // namespace
 
 TEST_CASE("after any edit script the sequence is the one wanted, by every method") {
@@ -358,8 +365,7 @@ TEST_CASE("a block that was cut is pasted elsewhere at the cost of seams") {
         description.n_layer = n_layer;
         const auto model = testing::load_tiny_model(description);
         Live live(*model);
-        std::vector<TokenId> text = random_tokens(220, 1);
-        std::erase_if(text, [&](TokenId token) { return model->vocabulary().is_control(token); });
+        std::vector<TokenId> text = random_text(*model, 220, 1);
         live.update(text, {});
         const std::vector<TokenId> cut(text.begin() + 50, text.begin() + 90);
         text.erase(text.begin() + 50, text.begin() + 90);
@@ -383,15 +389,10 @@ TEST_CASE("a block that was cut is pasted elsewhere at the cost of seams") {
 
 TEST_CASE("a text that is gone back to costs what changed in it meanwhile") {
     const auto model = testing::load_tiny_model(small);
-    const auto text_of = [&](uint32_t seed) {
-        std::vector<TokenId> text = random_tokens(150, seed);
-        std::erase_if(text, [&](TokenId token) { return model->vocabulary().is_control(token); });
-        return text;
-    };
     Live live(*model);
-    std::vector<TokenId> text = text_of(1);
+    std::vector<TokenId> text = random_text(*model, 150, 1);
     live.update(text, {});
-    live.update(text_of(2), {});
+    live.update(random_text(*model, 150, 2), {});
     const std::vector<TokenId> more = {TokenId(100), TokenId(101), TokenId(102)};
     REQUIRE(text[40] != more.front());
     text.insert(text.begin() + 40, more.begin(), more.end());
