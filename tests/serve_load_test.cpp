@@ -39,6 +39,7 @@ using nlohmann::json;
 constexpr size_t n_clients = 32;
 constexpr size_t keys_a_step = 2;
 constexpr int32_t n_predict = 8;
+constexpr int prompt_ms_max = 500;        // as llama.vim says
 constexpr size_t answers_checked_max = 2; // of a client and a half of the run
 constexpr uint64_t memory_slack_mb = 128; // threads, requests, allocator
 // ggml's f32 products, of which the tiny model is made, depend in their last bits on how many tokens are in
@@ -151,6 +152,7 @@ class Typist {
             const httplib::Result result = is_live_ ? complete_live() : post("/infill", infill_request());
             if (result && result->status == 200) {
                 const json object = json::parse(result->body);
+                note_lack_of_time(object);
                 answer.gap = load_.n_answers++ - n_before;
                 answer.content = object.at("content").get<std::string>();
                 answer.reuse = object.at("reuse");
@@ -180,8 +182,10 @@ class Typist {
         }
         ++version_;
         n_sent_ = end;
-        return post(path_ + "/complete",
-                    {{"version", version_}, {"n_predict", n_predict}, {"temperature", 0}});
+        return post(path_ + "/complete", {{"version", version_},
+                                          {"n_predict", n_predict},
+                                          {"temperature", 0},
+                                          {"t_max_prompt_ms", prompt_ms_max}});
     }
 
     httplib::Result post(const std::string& path, const json& body) {
@@ -192,7 +196,15 @@ class Typist {
         return {{"input_prefix", before_},
                 {"input_suffix", behind_},
                 {"n_predict", n_predict},
-                {"temperature", 0}};
+                {"temperature", 0},
+                {"t_max_prompt_ms", prompt_ms_max}};
+    }
+
+    // Editors keep such an answer.
+    void note_lack_of_time(const json& answer) {
+        if (answer.at("stop_type") == "limit" && answer.at("tokens_predicted") == 0) {
+            surprises.push_back("no time for " + answer.dump());
+        }
     }
 
     void note_failure(const httplib::Result& result) {

@@ -6,6 +6,7 @@
 #include <httplib.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace pie {
@@ -24,12 +25,13 @@ Trace::~Trace() {
         fmt::format_to(std::back_inserter(line), ", slot {}: kept {}, moved {}, encoded {}, predicted {}",
                        served.slot, served.update.tokens_kept, served.update.tokens_moved,
                        served.update.tokens_encoded, served.tokens_predicted);
+        line += late_;
     }
     spdlog::log(served.status >= 500 ? spdlog::level::err : spdlog::level::info, line);
     state_.metrics.count(served);
 }
 
-void Trace::note(const Generated& generated) {
+void Trace::note(const Generated& generated, double prompt_milliseconds_max) {
     const Completion& first = generated.completions.front();
     served.is_completion = true;
     served.update = generated.update;
@@ -38,6 +40,22 @@ void Trace::note(const Generated& generated) {
     for (const Completion& completion : generated.completions) {
         served.predicted_milliseconds += completion.milliseconds;
         served.tokens_predicted += completion.tokens.size();
+    }
+    note_if_late(generated, prompt_milliseconds_max);
+}
+
+void Trace::note_if_late(const Generated& generated, double prompt_milliseconds_max) {
+    double predict_milliseconds = 0; // completions are written beside each other
+    for (const Completion& completion : generated.completions) {
+        predict_milliseconds = std::max(predict_milliseconds, completion.milliseconds);
+    }
+    const double ready_milliseconds = generated.milliseconds - predict_milliseconds;
+    if (prompt_milliseconds_max > 0 && ready_milliseconds > prompt_milliseconds_max) {
+        late_ =
+            fmt::format("; late: its prompt was ready after {:.0f} ms, of which {} tokens were encoded for "
+                        "{:.0f} ms, and t_max_prompt_ms is {:.0f}",
+                        ready_milliseconds, generated.update.tokens_encoded, generated.update.milliseconds,
+                        prompt_milliseconds_max);
     }
 }
 
@@ -93,7 +111,7 @@ void Exchange::answer_with(AnswerContext context, Job::Work work) {
         fail(generated.error());
         return;
     }
-    trace->note(*generated);
+    trace->note(*generated, context.request.options.prompt_milliseconds_max);
     answer(completions_json(context, *generated));
 }
 
@@ -128,7 +146,7 @@ void Exchange::stream(AnswerContext context, Job::Work work) {
         }
         const auto generated = job->result(is_unwanted);
         if (generated) {
-            its_trace->note(*generated);
+            its_trace->note(*generated, context.request.options.prompt_milliseconds_max);
         } else {
             its_trace->served.status = http_status(generated.error().code);
         }

@@ -32,13 +32,17 @@ class Trace {
     Trace(const Trace&) = delete;
     Trace& operator=(const Trace&) = delete;
 
-    void note(const Generated& generated);
+    // `prompt_milliseconds_max` is how long the client meant to wait for its prompt; 0: it did not say.
+    void note(const Generated& generated, double prompt_milliseconds_max);
 
     std::string method;
     ServedRequest served{.endpoint = "other"};
 
   private:
+    void note_if_late(const Generated& generated, double prompt_milliseconds_max);
+
     ServerState& state_;
+    std::string late_; // why, for the log; empty: it was not
     std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 

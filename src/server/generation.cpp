@@ -1,9 +1,5 @@
 #include "server/generation.h"
 
-#include "base/elapsed.h"
-
-#include <algorithm>
-#include <chrono>
 #include <optional>
 #include <utility>
 
@@ -19,44 +15,9 @@ Result<int64_t> set_prompt(Session& session, const Prompt& prompt) {
                                 {.chunks = content.chunks, .file_name = "filename"}); // as llama-server says
 }
 
-using Clock = std::chrono::steady_clock;
-
-// An earlier request may have left its prompt to the background. A newer text would end what that has done so
-// far, and again with each key while somebody types; so it may finish, for as long as the client waits.
-// Returns the milliseconds that are left of that, or none.
-std::optional<double> let_finish(Session& session, double milliseconds_max, const std::stop_source& stop) {
-    const SessionStats stats = session.stats();
-    if (milliseconds_max <= 0 || stats.version_encoded >= stats.version) {
-        return milliseconds_max;
-    }
-    const auto start = Clock::now();
-    const auto finished =
-        session.complete({.n_predict = 0, .prompt_milliseconds_max = milliseconds_max}, {}, stop.get_token());
-    const double left = milliseconds_max - milliseconds_since(start);
-    if (finished && finished->finish == FinishReason::time_limit) {
-        return std::nullopt;
-    }
-    constexpr double least = 1; // others may have been served meanwhile, whose time does not count
-    return std::max(left, least);
-}
-
-Generated without_text(const GenerationRequest& request) {
-    Generated generated;
-    generated.completions.resize(static_cast<size_t>(request.n_completions));
-    for (Completion& completion : generated.completions) {
-        completion.finish = FinishReason::time_limit;
-    }
-    return generated;
-}
-
-Result<Generated> set_and_generate(Session& session, const Prompt& prompt, GenerationRequest request,
+Result<Generated> set_and_generate(Session& session, const Prompt& prompt, const GenerationRequest& request,
                                    int32_t n_predict_max, const SeveralReceiver& receive,
                                    const std::stop_source& stop) {
-    const auto left = let_finish(session, request.options.prompt_milliseconds_max, stop);
-    if (!left) {
-        return without_text(request);
-    }
-    request.options.prompt_milliseconds_max = *left;
     PIE_ASSIGN(const int64_t version, set_prompt(session, prompt));
     return generate_on(session, version, request, n_predict_max, receive, stop);
 }
@@ -108,6 +69,11 @@ Result<Generated> generate_on(Session& session, int64_t version, const Generatio
     CompletionOptions options = request.options;
     if (options.n_predict < 0 || options.n_predict > n_predict_max) {
         options.n_predict = n_predict_max;
+    }
+    // Editors keep what they are answered and do not ask again for the same text, so that text comes late
+    // rather than not at all.
+    if (options.n_predict > 0) {
+        options.prompt_milliseconds_max = 0;
     }
     Generated generated;
     if (request.n_completions > 1) {

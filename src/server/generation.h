@@ -28,6 +28,7 @@ struct Generated {
     std::vector<Completion> completions; // at least one
     UpdateReport update;                 // what it took to have the prompt in the cache
     int32_t slot = -1;                   // -1: a session that the request had for itself
+    double milliseconds = 0;             // of all of it, the wait for others too
 };
 
 struct GenerationContext {

@@ -1,5 +1,7 @@
 #include "server/job.h"
 
+#include "base/elapsed.h"
+
 #include <chrono>
 #include <exception>
 #include <utility>
@@ -30,9 +32,13 @@ void Job::run(const Work& work) {
         changed_.notify_all();
         return StreamControl::go_on;
     };
+    const auto start = std::chrono::steady_clock::now();
     Result<Generated> result = fail(ErrorCode::internal, "the request ran out of memory");
     try {
         result = work(receive, stop_);
+        if (result) {
+            result->milliseconds = milliseconds_since(start);
+        }
     } catch (const std::exception&) { // std::bad_alloc; nothing else here throws
     }
     {

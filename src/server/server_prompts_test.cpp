@@ -3,7 +3,12 @@
 
 #include "server/test_server.h"
 
+#include <spdlog/sinks/ringbuffer_sink.h>
+
+#include <algorithm>
+#include <future>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -51,6 +56,28 @@ struct SlowServer : TestServer {
         model.n_layer = 12;
         return model;
     }
+};
+
+// What the log says, while it lives.
+class LastLines {
+  public:
+    LastLines() : before_(spdlog::default_logger()) {
+        spdlog::set_default_logger(std::make_shared<spdlog::logger>("", sink_));
+    }
+    ~LastLines() { spdlog::set_default_logger(before_); }
+    LastLines(const LastLines&) = delete;
+    LastLines& operator=(const LastLines&) = delete;
+
+    bool hold(const std::string& words) const {
+        return std::ranges::any_of(sink_->last_formatted(), [&](const std::string& line) {
+            return line.find(words) != std::string::npos;
+        });
+    }
+
+  private:
+    std::shared_ptr<spdlog::logger> before_;
+    std::shared_ptr<spdlog::sinks::ringbuffer_sink_mt> sink_ =
+        std::make_shared<spdlog::sinks::ringbuffer_sink_mt>(64);
 };
 
 } // namespace
@@ -139,53 +166,93 @@ TEST_CASE("several completions in one stream, each with its index") {
     CHECK(n_ends == std::map<int, int>{{0, 1}, {1, 1}, {2, 1}});
 }
 
-TEST_CASE("a prompt that takes longer than its client waits is answered with nothing, and is ready later") {
+TEST_CASE("a prompt that takes longer than its client waits is answered late, and the log says why") {
+    const SlowServer server;
+    const LastLines log;
+    json body = greedy({{"input_prefix", many_lines()}, {"input_suffix", suffix}, {"t_max_prompt_ms", 1}});
+    const json late = server.ask("/infill", body);
+    CHECK(late["tokens_predicted"] == 12);
+    CHECK(late["timings"]["prompt_ms"].get<double>() > 1);
+    CHECK(late["generation_settings"]["t_max_prompt_ms"] == 1);
+    CHECK(TestServer::eventually([&] { return log.hold("; late: its prompt was ready after "); }));
+    CHECK(log.hold(" tokens were encoded for "));
+    CHECK(log.hold("t_max_prompt_ms is 1"));
+    body.erase("t_max_prompt_ms");
+    body["cache_prompt"] = false;
+    CHECK(server.ask("/infill", body)["content"] == late["content"]);
+    // All completions of an answer, and a stream.
+    body = {{"input_prefix", "x = 1\n" + many_lines() + many_lines()},
+            {"input_suffix", ""},
+            {"t_max_prompt_ms", 1},
+            {"n_predict", 12},
+            {"n_cmpl", 2}};
+    const json several = server.ask("/infill", body);
+    REQUIRE(several.size() == 2);
+    CHECK(several[1]["tokens_predicted"].get<int>() > 0);
+    const auto events = server.events(
+        "/v1/completions",
+        greedy({{"prompt", many_lines() + "y = 2\n"}, {"t_max_prompt_ms", 1}, {"stream", true}}));
+    CHECK(events.size() > 2);
+}
+
+TEST_CASE("what only prepares the cache waits no longer than it says, and is ready later") {
     const SlowServer server;
     json body = greedy({{"input_prefix", many_lines()}, {"input_suffix", suffix}, {"t_max_prompt_ms", 1}});
+    body["n_predict"] = 0;
     const json none = server.ask("/infill", body);
     CHECK(none["content"] == "");
     CHECK(none["stop_type"] == "limit");
-    CHECK(none["tokens_predicted"] == 0);
-    CHECK(none["generation_settings"]["t_max_prompt_ms"] == 1);
     CHECK(TestServer::eventually([&] {
         const json slots = json::parse(server.get("/slots").body);
         return slots[0]["tokens_cached"].get<int>() > 500;
     }));
-    body["t_max_prompt_ms"] = 100'000;
+    body["n_predict"] = 12;
     const json later = server.ask("/infill", body);
     CHECK(later["reuse"]["tokens_encoded"] == 0);
     CHECK(later["id_slot"] == none["id_slot"]);
-    body.erase("t_max_prompt_ms");
-    body["cache_prompt"] = false;
-    CHECK(server.ask("/infill", body)["content"] == later["content"]);
-    // All completions of an answer, and a stream, end so.
-    body = {{"input_prefix", "x = 1\n" + many_lines() + many_lines()},
-            {"input_suffix", ""},
-            {"t_max_prompt_ms", 1},
-            {"n_cmpl", 2}};
-    const json several = server.ask("/infill", body);
-    REQUIRE(several.size() == 2);
-    CHECK(several[1]["content"] == "");
-    const auto events =
-        server.events("/v1/completions",
-                      json{{"prompt", many_lines() + "y = 2\n"}, {"t_max_prompt_ms", 1}, {"stream", true}});
-    REQUIRE(events.size() == 2);
-    CHECK(json::parse(events[0])["choices"][0]["finish_reason"] == "length");
+    CHECK(later["tokens_predicted"] == 12);
 }
 
 TEST_CASE("who types on does not throw away what is being encoded") {
     const SlowServer server;
     json body = greedy({{"input_prefix", many_lines()}, {"input_suffix", suffix}, {"t_max_prompt_ms", 1}});
-    for (const char* typed : {"f", "fo", "for"}) {
+    int n_encoded = 0;
+    for (const char* typed : {"f", "fo", "for", "for i"}) {
         body["prompt"] = typed;
-        CHECK(server.ask("/infill", body)["content"].is_string());
+        const json answer = server.ask("/infill", body);
+        CHECK(answer["tokens_predicted"] == 12);
+        n_encoded = answer["reuse"]["tokens_encoded"];
     }
-    body["t_max_prompt_ms"] = 100'000;
-    body["prompt"] = "for i";
-    const json answer = server.ask("/infill", body);
-    CHECK(answer["reuse"]["tokens_encoded"].get<int>() < 20);
-    CHECK(answer["reuse"]["tokens_kept"].get<int>() > 500);
-    CHECK(answer["tokens_predicted"].get<int>() > 0);
+    CHECK(n_encoded < 20);
+}
+
+TEST_CASE("four who type at once are all answered, however little they mean to wait") {
+    const SlowServer server;
+    constexpr size_t n_typists = 4;
+    std::vector<std::future<std::vector<json>>> typists;
+    for (size_t i = 0; i < n_typists; ++i) {
+        typists.push_back(std::async(std::launch::async, [&server, i] {
+            httplib::Client client("127.0.0.1", server.server->port());
+            client.set_read_timeout(120);
+            std::vector<json> answers;
+            for (const char* typed : {"", "f", "fo"}) {
+                const std::string file = "file = " + std::string(200, static_cast<char>('a' + i)) + "\n";
+                const json body = greedy({{"input_prefix", file + many_lines()},
+                                          {"input_suffix", suffix},
+                                          {"prompt", typed},
+                                          {"t_max_prompt_ms", 1}});
+                const auto result = client.Post("/infill", body.dump(), "application/json");
+                answers.push_back(result ? json::parse(result->body) : json());
+            }
+            return answers;
+        }));
+    }
+    for (auto& typist : typists) {
+        for (const json& answer : typist.get()) {
+            CAPTURE(answer.dump());
+            CHECK(answer.value("tokens_predicted", 0) == 12);
+        }
+    }
 }
 
 } // namespace pie
