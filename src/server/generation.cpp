@@ -1,6 +1,8 @@
 #include "server/generation.h"
 
+#include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 namespace pie {
@@ -22,6 +24,41 @@ Result<Generated> set_and_generate(Session& session, const Prompt& prompt, const
     return generate_on(session, version, request, n_predict_max, receive, stop);
 }
 
+// Hands texts on. Who typed over the request gets what is written by the end of the first line that says
+// something, as if the time for the answer were over: never nothing, which an editor would keep.
+class BriefReceiver {
+  public:
+    BriefReceiver(const SeveralReceiver& receive, const SessionPool::Lease& lease)
+        : receive_(receive), lease_(lease) {}
+
+    SeveralReceiver receiver() {
+        return [this](int32_t index, std::string_view text) {
+            std::string& written = written_[index];
+            written += text;
+            const StreamControl control = receive_(index, text);
+            return holds_line(written) && lease_.is_typed_over() ? StreamControl::stop : control;
+        };
+    }
+
+    void note_ends(Generated& generated) const {
+        for (Completion& completion : generated.completions) {
+            if (completion.finish == FinishReason::stopped) {
+                completion.finish = FinishReason::time_limit;
+            }
+        }
+    }
+
+  private:
+    static bool holds_line(std::string_view text) {
+        const size_t begin = text.find_first_not_of(" \t\r\n");
+        return begin != std::string_view::npos && text.find('\n', begin) != std::string_view::npos;
+    }
+
+    const SeveralReceiver& receive_;
+    const SessionPool::Lease& lease_;
+    std::map<int32_t, std::string> written_; // by completion
+};
+
 // Editors send their chunks ahead, without a text, while nobody types.
 bool shows_chunks_alone(const Prompt& prompt, const GenerationRequest& request) {
     const auto* content = std::get_if<PromptContent>(&prompt);
@@ -33,7 +70,7 @@ Result<Generated> warm_up(const GenerationContext& context, SessionRequest&& ses
                           const GenerationRequest& request, const std::stop_source& stop) {
     Generated generated;
     generated.completions.emplace_back();
-    auto lease = context.pool.acquire_for_chunks(std::move(session_request), stop);
+    auto lease = context.pool.acquire_for_chunks(std::move(session_request));
     if (!lease) {
         return generated;
     }
@@ -107,13 +144,16 @@ Result<Generated> generate(const GenerationContext& context, const Prompt& promp
         PIE_ASSIGN(content.text, context.model.detokenize(std::get<std::vector<TokenId>>(prompt)));
         content.cursor = content.text.size();
     }
-    SessionRequest session_request{ContentPrint(std::move(content)), request.slot_hint, peer};
+    SessionRequest session_request{ContentPrint(std::move(content)), request.slot_hint, peer,
+                                   request.is_typed};
     if (shows_chunks_alone(prompt, request)) {
         return warm_up(context, std::move(session_request), request, stop);
     }
     PIE_ASSIGN(SessionPool::Lease lease, context.pool.acquire(std::move(session_request), stop));
-    PIE_ASSIGN(Generated generated,
-               set_and_generate(lease.session(), prompt, request, context.n_predict_max, receive, stop));
+    BriefReceiver brief(receive, lease);
+    PIE_ASSIGN(Generated generated, set_and_generate(lease.session(), prompt, request, context.n_predict_max,
+                                                     brief.receiver(), stop));
+    brief.note_ends(generated);
     generated.slot = lease.slot();
     return generated;
 }

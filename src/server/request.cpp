@@ -61,6 +61,8 @@ Result<FillRequest> parse_fill_request(std::string_view body) {
     fields.string("prompt", request.prompt);
     request.chunks = read_chunks(fields, "input_extra");
     request.generation = read_generation(fields);
+    // Programs that send many requests at once set no time for the answer; editors do.
+    request.generation.is_typed = request.generation.options.stop.predict_milliseconds_max > 0;
     return finish(fields, std::move(request));
 }
 

@@ -33,6 +33,7 @@ struct GenerationRequest {
     bool stream_usage = false; // OpenAI's stream_options.include_usage
     bool reuse_cache = true;
     bool return_tokens = false;
+    bool is_typed = false; // an editor's, whose user may type on; it takes less than the whole answer
     std::vector<std::string> response_fields = {}; // of the answer; empty: all
 };
 

@@ -19,9 +19,8 @@ tl::unexpected<Error> no_such_slot(int32_t slot) {
 } // namespace
 
 struct SessionPool::Ticket {
-    std::stop_source stop;
-    std::string peer;
-    ContentPrint content;
+    SessionRequest request;
+    bool is_typed_over = false;
 };
 
 struct SessionPool::Slot {
@@ -65,6 +64,11 @@ Session& SessionPool::Lease::session() {
 
 int32_t SessionPool::Lease::slot() const {
     return slot_->index;
+}
+
+bool SessionPool::Lease::is_typed_over() const {
+    const Lock lock(pool_->mutex_);
+    return ticket_->is_typed_over;
 }
 
 PromptContent SessionPool::Lease::content() const {
@@ -132,9 +136,9 @@ Result<SessionPool::Lease> SessionPool::acquire(SessionRequest request, const st
         return fail(ErrorCode::busy, "all sessions are at work; try again later");
     }
     for (Ticket& older : slot->line) {
-        if (older.peer == request.peer && request.content.continues(older.content)) {
-            older.stop.request_stop();
-        }
+        older.is_typed_over |= request.is_typed && older.request.is_typed &&
+                               request.peer == older.request.peer &&
+                               request.content.continues(older.request.content);
     }
     slot->content = request.content;
     return wait_for_turn(lock, *slot, std::move(request), stop);
@@ -157,17 +161,16 @@ Result<SessionPool::Lease> SessionPool::acquire_slot(int32_t slot, Missing missi
 
 Result<SessionPool::Lease> SessionPool::wait_for_turn(Lock& lock, Slot& slot, SessionRequest request,
                                                       const std::stop_source& stop) {
-    Lease lease = stand_in_line(slot, std::move(request), stop);
+    Lease lease = stand_in_line(slot, std::move(request));
     const auto is_first = [&] { return lease.ticket_ == &slot.line.front(); };
     if (!turn_.wait(lock, stop.get_token(), is_first)) {
         lock.unlock(); // the lease takes the ticket back
-        return fail(ErrorCode::cancelled, "a newer request took the place of this one");
+        return fail(ErrorCode::cancelled, "cancelled before its turn");
     }
     return lease;
 }
 
-std::optional<SessionPool::Lease> SessionPool::acquire_for_chunks(SessionRequest request,
-                                                                  const std::stop_source& stop) {
+std::optional<SessionPool::Lease> SessionPool::acquire_for_chunks(SessionRequest request) {
     const Lock lock(mutex_);
     Slot* best = nullptr;
     size_t best_bytes = 0;
@@ -187,14 +190,13 @@ std::optional<SessionPool::Lease> SessionPool::acquire_for_chunks(SessionRequest
     }
     best->content = ContentPrint(
         {best->content.content().text, best->content.content().cursor, request.content.content().chunks});
-    return stand_in_line(*best, std::move(request), stop);
+    return stand_in_line(*best, std::move(request));
 }
 
-SessionPool::Lease SessionPool::stand_in_line(Slot& slot, SessionRequest request,
-                                              const std::stop_source& stop) {
+SessionPool::Lease SessionPool::stand_in_line(Slot& slot, SessionRequest request) {
     slot.last_use = ++n_uses_;
     ++n_requests_;
-    slot.line.push_back({stop, std::move(request.peer), std::move(request.content)});
+    slot.line.push_back({std::move(request)});
     return {this, &slot, &slot.line.back()};
 }
 

@@ -6,8 +6,9 @@
 // that was not used for longest is given away.
 //
 // Requests that match the same session take turns, in the order in which they came: on one model they would
-// wait for each other anyway, and so no request is answered for another's text. Only what somebody typed over
-// is ended: see ContentPrint::continues().
+// wait for each other anyway, and so no request is answered for another's text. None ends another: requests
+// that are alike are as often several people's, or a program's that sends many at once, as one typist's. Only
+// an editor's request that its sender typed over (ContentPrint::continues()) is told so, to be brief.
 //
 // Thread rule: any thread; a Lease belongs to one. The pool outlives its leases.
 
@@ -32,6 +33,7 @@ struct SessionRequest {
     ContentPrint content;
     int32_t slot_hint = -1; // decides where the content does not
     std::string peer = {};  // the address that it came from
+    bool is_typed = false;  // by an editor, for somebody who may type on
 };
 
 // What a slot's cache is of.
@@ -62,6 +64,8 @@ class SessionPool {
 
         Session& session();
         int32_t slot() const;
+        // Whether a newer request shows that its sender typed on. May change at any time.
+        bool is_typed_over() const;
         // What requests are compared with.
         PromptContent content() const;
         void set_content(PromptContent content);
@@ -76,13 +80,12 @@ class SessionPool {
         const Ticket* ticket_;
     };
 
-    // Waits for the turn of the request. `stop` ends the wait, and is asked to stop where a newer request
-    // takes this one's place. Errors: cancelled, busy.
+    // Waits for the turn of the request. `stop` ends the wait. Errors: cancelled, busy.
     Result<Lease> acquire(SessionRequest request, const std::stop_source& stop);
 
     // For a request that shows chunks alone, to have them ready: the session that shares most of them, or a
     // new one. None where that is at work; then its next request brings them itself.
-    std::optional<Lease> acquire_for_chunks(SessionRequest request, const std::stop_source& stop);
+    std::optional<Lease> acquire_for_chunks(SessionRequest request);
 
     // The session of one slot, whatever it holds, when its turn comes. Errors: not_found (no such slot), and
     // those of acquire().
@@ -111,7 +114,7 @@ class SessionPool {
     Slot& make_slot();
     Result<Lease> wait_for_turn(Lock& lock, Slot& slot, SessionRequest request, const std::stop_source& stop);
     Result<void> check_room() const;
-    Lease stand_in_line(Slot& slot, SessionRequest request, const std::stop_source& stop);
+    Lease stand_in_line(Slot& slot, SessionRequest request);
     void release(Slot& slot, const Ticket* ticket);
 
     Model model_;

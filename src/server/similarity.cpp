@@ -76,15 +76,17 @@ double ContentPrint::share_with(const ContentPrint& other) const {
 }
 
 bool ContentPrint::continues(const ContentPrint& other) const {
-    const std::string& mine = content_.text;
-    const std::string& theirs = other.content_.text;
-    const CommonEnds ends = common_ends(mine, theirs);
-    const size_t changed = std::max(mine.size(), theirs.size()) - ends.begin - ends.end;
-    const auto is_near = [&](size_t cursor) {
-        return cursor + typed_bytes_max >= ends.begin && cursor <= ends.begin + changed + typed_bytes_max;
+    const auto before = [](const PromptContent& content) {
+        return std::string_view(content.text).substr(0, content.cursor);
     };
-    return changed > 0 && changed <= typed_bytes_max && is_near(content_.cursor) &&
-           is_near(other.content_.cursor);
+    const auto behind = [](const PromptContent& content) {
+        return std::string_view(content.text).substr(content.cursor);
+    };
+    const std::string_view mine = before(content_);
+    const std::string_view theirs = before(other.content_);
+    return mine.size() > theirs.size() && mine.size() - theirs.size() <= typed_bytes_max &&
+           mine.starts_with(theirs) && behind(content_) == behind(other.content_) &&
+           content_.chunks == other.content_.chunks;
 }
 
 } // namespace pie

@@ -52,8 +52,8 @@ class ContentPrint {
         return chunk_lines_.bytes_shared_with(other.chunk_lines_);
     }
 
-    // Whether this is what somebody sends who typed on after the other: the same but for a few bytes around
-    // the cursor.
+    // Whether this is what somebody sends who typed on after the other: the same but for a few bytes more
+    // before the cursor.
     bool continues(const ContentPrint& other) const;
 
   private:

@@ -96,19 +96,24 @@ TEST_CASE("chunks count like text") {
     CHECK(one.chunk_bytes_shared_with(print("", 0, {chunks[1]})) == chunks[1].text.size());
 }
 
-TEST_CASE("what was typed on continues, what is another place or person does not") {
+TEST_CASE("what was typed on continues, what differs in anything else does not") {
     const std::string text = lines(0, 50);
     const size_t cursor = text.size() / 2;
-    const auto typed = [&](size_t at, const std::string& what) {
+    const std::vector<ContextChunk> chunks = {{"a.py", "a = 1\n"}};
+    const auto typed = [&](size_t at, const std::string& what, const std::vector<ContextChunk>& beside = {}) {
         std::string with = text;
         with.insert(at, what);
-        return print(with, at + what.size());
+        return print(with, at + what.size(), beside);
     };
     CHECK(typed(cursor, "a").continues(print(text, cursor)));
     CHECK(typed(cursor, "abc").continues(typed(cursor, "ab")));
-    CHECK(typed(cursor, "ab").continues(typed(cursor, "abc")));
+    CHECK(typed(cursor, "abc", chunks).continues(typed(cursor, "ab", chunks)));
+    CHECK_FALSE(typed(cursor, "ab").continues(typed(cursor, "abc")));
     CHECK_FALSE(print(text, cursor).continues(print(text, cursor)));
+    CHECK_FALSE(print(text, cursor + 1).continues(print(text, cursor))); // a cursor that moved
+    CHECK_FALSE(typed(cursor, "b").continues(typed(cursor, "a")));
     CHECK_FALSE(typed(10, "a").continues(typed(cursor, "b")));
+    CHECK_FALSE(typed(cursor, "abc", chunks).continues(typed(cursor, "ab")));
     CHECK_FALSE(print(lines(60, 90), 10).continues(print(text, 10)));
     CHECK_FALSE(typed(cursor, std::string(1000, 'x')).continues(print(text, cursor)));
 }
