@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 namespace pie {
@@ -15,12 +16,24 @@ namespace {
 // Nobody hears it; it is for the log.
 constexpr int status_client_gone = 499;
 
+// A request is cancelled for several reasons, of which the error knows none.
+int status_of(const Error& error, const ServerState& state, const std::function<bool()>& is_closed) {
+    if (error.code != ErrorCode::cancelled) {
+        return http_status(error.code);
+    }
+    if (state.stopping) {
+        return 503;
+    }
+    return is_closed() ? status_client_gone : http_status(error.code);
+}
+
 } // namespace
 
 Trace::~Trace() {
     served.milliseconds = milliseconds_since(start_);
     std::string line =
-        fmt::format("{} {} {} {:.1f} ms", method, served.endpoint, served.status, served.milliseconds);
+        fmt::format("{} {} {}{} {:.1f} ms", method, served.endpoint, served.status,
+                    served.status == status_client_gone ? " client closed" : "", served.milliseconds);
     if (served.is_completion) {
         fmt::format_to(std::back_inserter(line), ", slot {}: kept {}, moved {}, encoded {}, predicted {}",
                        served.slot, served.update.tokens_kept, served.update.tokens_moved,
@@ -83,13 +96,8 @@ void Exchange::fail(const Error& error) {
     if (error.code == ErrorCode::internal || error.code == ErrorCode::io) {
         spdlog::error("{} {}: {}", trace->method, trace->served.endpoint, error.message);
     }
-    if (error.code == ErrorCode::cancelled && state.stopping) {
-        fail(503, error_json(503, "the server is shutting down"));
-    } else if (error.code == ErrorCode::cancelled && request.is_connection_closed()) {
-        fail(status_client_gone, error_json(error));
-    } else {
-        fail(http_status(error.code), error_json(error));
-    }
+    const int status = status_of(error, state, request.is_connection_closed);
+    fail(status, status == 503 ? error_json(503, "the server is shutting down") : error_json(error));
 }
 
 const std::string& Exchange::body() const {
@@ -131,7 +139,8 @@ void Exchange::stream(AnswerContext context, Job::Work work) {
     }
     response.status = 200;
     response.set_header("Cache-Control", "no-cache");
-    const auto write_all = [context = std::move(context), job, piece = std::move(piece), is_unwanted,
+    const auto write_all = [&state = state, is_closed = request.is_connection_closed,
+                            context = std::move(context), job, piece = std::move(piece), is_unwanted,
                             its_trace = trace](size_t, httplib::DataSink& sink) mutable {
         const auto write = [&](const std::string& data) {
             return data.empty() || sink.write(data.data(), data.size());
@@ -148,7 +157,7 @@ void Exchange::stream(AnswerContext context, Job::Work work) {
         if (generated) {
             its_trace->note(*generated, context.request.options.prompt_milliseconds_max);
         } else {
-            its_trace->served.status = http_status(generated.error().code);
+            its_trace->served.status = status_of(generated.error(), state, is_closed);
         }
         const bool written =
             write(generated ? final_events(context, *generated) : error_event(generated.error()));

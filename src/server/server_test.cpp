@@ -235,6 +235,7 @@ TEST_CASE("a client that goes away cancels its request, before its turn and in t
         was_cut = server.metrics().find("endpoint=\"/completion\",status=\"499\"}") != std::string::npos;
     }
     CHECK(was_cut);
+    CHECK(server.metrics().find("status=\"409\"") == std::string::npos);
 }
 
 TEST_CASE("requests for one session take turns, and too many are refused") {
