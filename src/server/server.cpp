@@ -1,6 +1,7 @@
 #include "server/server.h"
 
 #include "server/exchange.h"
+#include "server/http_server.h"
 #include "server/server_state.h"
 
 #include <fmt/format.h>
@@ -14,7 +15,9 @@
 namespace pie {
 
 struct Server::Http {
-    httplib::Server server;
+    explicit Http(const ServerOptions& options) : server(make_http_server(options)) {}
+
+    std::unique_ptr<httplib::Server> server;
     std::thread listener;
 };
 
@@ -27,8 +30,9 @@ void set_limits(httplib::Server& server, const ServerOptions& options) {
     const size_t connections_max = options.connections_max;
     server.new_task_queue = [connections_max] {
         constexpr size_t threads_kept = 8;
+        constexpr size_t queue_ratio = 4; // many that come at once are soon looked at; one more is refused
         return new httplib::ThreadPool(std::min(threads_kept, connections_max), connections_max,
-                                       connections_max);
+                                       queue_ratio * connections_max);
     };
     // The library's own options would let a second server share the port, and take half of the requests.
     server.set_socket_options(
@@ -57,14 +61,15 @@ Server::~Server() {
 
 Result<std::unique_ptr<Server>> Server::start(Model model, ServerOptions options) {
     PIE_TRY(check_reach(options));
-    std::unique_ptr<Server> server(new Server(
-        std::make_unique<ServerState>(std::move(model), std::move(options)), std::make_unique<Http>()));
+    auto http = std::make_unique<Http>(options);
+    std::unique_ptr<Server> server(
+        new Server(std::make_unique<ServerState>(std::move(model), std::move(options)), std::move(http)));
     PIE_TRY(server->listen());
     return server;
 }
 
 Result<void> Server::listen() {
-    httplib::Server& server = http_->server;
+    httplib::Server& server = *http_->server;
     const ServerOptions& options = state_->options;
     set_limits(server, options);
     add_gate(server, *state_);
@@ -90,7 +95,7 @@ Result<void> Server::listen() {
 
 void Server::stop() {
     state_->stopping = true;
-    http_->server.stop();
+    http_->server->stop();
     if (http_->listener.joinable()) {
         http_->listener.join();
     }

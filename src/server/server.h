@@ -30,10 +30,11 @@ struct ServerOptions {
     size_t sessions_max = 64;     // for requests that name none
     size_t documents_max = 256;   // live ones
     size_t requests_max = 64;     // for completions, that are served or wait; one more is refused
-    size_t connections_max = 128; // each has a thread while it lasts; as many more wait
+    size_t connections_max = 128; // each has a thread while it lasts, half of which may wait for requests
     size_t body_bytes_max = 16'000'000;
     double record_interval_s = 10; // between writing down what the sessions' snapshots are of
     int read_timeout_s = 5;        // between two pieces of a request
+    double request_timeout_s = 20; // for all of it, and a second more for each 100 kB
     int write_timeout_s = 5;
 };
 
