@@ -125,6 +125,11 @@ void add_access_flags(CLI::App& command, ServeArguments& arguments) {
     command.add_option("--api-key-file", arguments.api_key_file,
                        "A file with the key that requests must carry; or the variable PIE_API_KEY");
     command.add_flag("--insecure", server.insecure, "Let other machines use the server without a key");
+    command
+        .add_option("--allow-host", server.allowed_hosts,
+                    "Let programs of this machine use another name for it, such as "
+                    "host.docker.internal, without a key")
+        ->type_name("NAME");
     command.add_option("--cors-origin", server.cors_origin,
                        "Let web pages of this origin use the server; '*': of any");
 }

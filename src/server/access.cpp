@@ -8,6 +8,7 @@
 #include <openssl/crypto.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace pie {
@@ -57,14 +58,20 @@ bool ApiKey::matches(std::string_view presented) const {
            CRYPTO_memcmp(digest.data(), digest_.data(), digest.size()) == 0;
 }
 
-bool is_local_name(std::string_view host_header) {
-    std::string_view name = host_header;
-    if (name.starts_with('[')) {
-        name = name.substr(1, name.find(']') == std::string_view::npos ? 0 : name.find(']') - 1);
-    } else {
-        name = name.substr(0, name.find(':'));
+std::string_view name_of_host(std::string_view host_header) {
+    if (host_header.starts_with('[')) {
+        const size_t end = host_header.find(']');
+        return host_header.substr(1, end == std::string_view::npos ? 0 : end - 1);
     }
-    return is_loopback(name) || host_header.empty();
+    return host_header.substr(0, host_header.find(':'));
+}
+
+bool is_local_name(std::string_view host_header) {
+    return is_loopback(name_of_host(host_header)) || host_header.empty();
+}
+
+bool is_host(std::string_view host_header, const std::vector<std::string>& names) {
+    return std::ranges::find(names, name_of_host(host_header)) != names.end();
 }
 
 } // namespace pie

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pie {
 
@@ -37,5 +38,9 @@ class ApiKey {
 // none of them: a page's name may be made to resolve to 127.0.0.1, so the name that a request came to is
 // checked.
 bool is_local_name(std::string_view host_header);
+// The name in the header Host, without the port.
+std::string_view name_of_host(std::string_view host_header);
+// Whether it is one of the names.
+bool is_host(std::string_view host_header, const std::vector<std::string>& names);
 
 } // namespace pie

@@ -31,6 +31,19 @@ TEST_CASE("addresses of this machine alone") {
     }
 }
 
+TEST_CASE("names that were let in beside this machine's own") {
+    const std::vector<std::string> names = {"host.docker.internal", "fd00::1"};
+    for (const char* host : {"host.docker.internal", "host.docker.internal:8012", "[fd00::1]:8012"}) {
+        CAPTURE(host);
+        CHECK(is_host(host, names));
+    }
+    for (const char* host :
+         {"", "docker.internal", "host.docker.internal.example.org", "[fd00::1", ":8012"}) {
+        CAPTURE(host);
+        CHECK_FALSE(is_host(host, names));
+    }
+}
+
 TEST_CASE("a key matches itself and nothing else") {
     const ApiKey key("secret");
     CHECK(key.is_set());

@@ -29,8 +29,6 @@ const char* error_type(int status) {
         return "not_found_error";
     case 409:
         return "conflict_error";
-    case 413:
-        return "exceed_context_size_error";
     case 429:
         return "rate_limit_error";
     case 501:
@@ -109,8 +107,9 @@ int http_status(ErrorCode code) {
     switch (code) {
     case ErrorCode::invalid_argument:
     case ErrorCode::corrupt: // what the client sent is not UTF-8
-    case ErrorCode::too_large:
         return 400;
+    case ErrorCode::too_large:
+        return 413;
     case ErrorCode::not_found:
         return 404;
     case ErrorCode::cancelled:
@@ -132,11 +131,6 @@ std::string error_json(int status, std::string_view message) {
 
 std::string error_json(const Error& error) {
     const int status = http_status(error.code);
-    if (error.code == ErrorCode::too_large) {
-        return dump(
-            {{"error",
-              {{"code", status}, {"message", error.message}, {"type", "exceed_context_size_error"}}}});
-    }
     return error_json(status, status == 500 ? "the server failed; its log says why" : error.message);
 }
 

@@ -45,7 +45,7 @@ bool refuse_without_markers(Exchange& exchange) {
 }
 
 void infill(Exchange& exchange) {
-    auto request = parse_fill_request(exchange.body());
+    auto request = exchange.parse(parse_fill_request);
     if (!request) {
         exchange.fail(request.error());
         return;
@@ -72,7 +72,7 @@ Result<Prompt> prompt_of(const Model& model, const PromptRequest& request) {
 }
 
 void complete_prompt(Exchange& exchange, Dialect dialect) {
-    auto request = parse_prompt_request(exchange.body());
+    auto request = exchange.parse(parse_prompt_request);
     if (!request) {
         exchange.fail(request.error());
         return;
@@ -98,7 +98,7 @@ void openai_completion(Exchange& exchange) {
 
 // The request, and its messages as the model wants them. Nothing, where the exchange failed already.
 std::optional<std::pair<ChatRequest, std::string>> read_chat(Exchange& exchange) {
-    auto request = parse_chat_request(exchange.body());
+    auto request = exchange.parse(parse_chat_request);
     if (!request) {
         exchange.fail(request.error());
         return std::nullopt;
@@ -132,7 +132,7 @@ void apply_template(Exchange& exchange) {
 }
 
 void tokenize(Exchange& exchange) {
-    const auto request = parse_tokenize_request(exchange.body());
+    const auto request = exchange.parse(parse_tokenize_request);
     if (!request) {
         exchange.fail(request.error());
         return;
@@ -148,7 +148,7 @@ void tokenize(Exchange& exchange) {
 }
 
 void detokenize(Exchange& exchange) {
-    const auto tokens = parse_detokenize_request(exchange.body());
+    const auto tokens = exchange.parse(parse_detokenize_request);
     if (!tokens) {
         exchange.fail(tokens.error());
         return;

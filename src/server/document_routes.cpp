@@ -32,7 +32,7 @@ void fail_conflict(Exchange& exchange, VersionConflict conflict) {
 }
 
 void put(Exchange& exchange) {
-    auto request = parse_put_document(exchange.body());
+    auto request = exchange.parse(parse_put_document);
     if (!request) {
         exchange.fail(request.error());
         return;
@@ -46,7 +46,7 @@ void put(Exchange& exchange) {
 }
 
 void patch(Exchange& exchange) {
-    const auto request = parse_patch_document(exchange.body());
+    const auto request = exchange.parse(parse_patch_document);
     if (!request) {
         exchange.fail(request.error());
         return;
@@ -62,7 +62,7 @@ void patch(Exchange& exchange) {
 }
 
 void complete(Exchange& exchange) {
-    auto request = parse_complete_document(exchange.body());
+    auto request = exchange.parse(parse_complete_document);
     if (!request) {
         exchange.fail(request.error());
         return;

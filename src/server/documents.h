@@ -30,9 +30,14 @@ struct VersionConflict {
 
 class DocumentRegistry {
   public:
-    // The document that was not used for longest gives way to a new one beyond `documents_max`; its client
-    // hears that there is none, and sends the text again.
-    DocumentRegistry(Model model, size_t documents_max);
+    struct Bounds {
+        size_t documents_max;
+        size_t bytes_max;          // the texts and contexts of all
+        size_t document_bytes_max; // of one
+    };
+    // Where there is more than the bounds allow, the document that was not used for longest gives way; its
+    // client hears that there is none, and sends the text again.
+    DocumentRegistry(Model model, Bounds bounds);
 
     // A document, and how far its client and the cache are.
     struct Found {
@@ -41,10 +46,10 @@ class DocumentRegistry {
         int64_t session_version; // what Session calls the same
     };
 
-    // Errors: those of Session::set_document.
+    // Errors: too_large, and those of Session::set_document. Nothing has changed then.
     Result<Found> put(const std::string& id, PutDocument put);
 
-    // Errors: not_found, and those of Session::edit. A conflict changes nothing.
+    // Errors: not_found, too_large, and those of Session::edit. A conflict changes nothing.
     using Outcome = std::pair<Found, std::optional<VersionConflict>>;
     Result<Outcome> patch(const std::string& id, const PatchDocument& patch);
 
@@ -59,21 +64,25 @@ class DocumentRegistry {
   private:
     struct Entry {
         explicit Entry(Session its_session) : session(std::move(its_session)) {}
-        std::mutex mutex; // of what follows, but the last one
+        std::mutex mutex; // of what follows, but the last two
         Session session;
         int64_t version = 0;
         int64_t session_version = 0;
         uint64_t last_use = 0;
+        size_t n_bytes = 0;
 
         Found found() const { return {session, version, session_version}; }
     };
     std::shared_ptr<Entry> touch(const std::string& id);
-    std::shared_ptr<Entry> touch_or_make(const std::string& id);
+    // Has the entry under its name, with as many bytes, and makes others give way to it.
+    void keep(const std::string& id, const std::shared_ptr<Entry>& entry, size_t n_bytes);
+    Result<void> check_size(size_t n_bytes) const;
 
     Model model_;
-    size_t documents_max_;
+    Bounds bounds_;
     mutable std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Entry>> entries_;
+    size_t n_bytes_ = 0; // of all entries
     uint64_t n_uses_ = 0;
 };
 

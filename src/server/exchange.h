@@ -14,8 +14,11 @@
 #include <pie/result.h>
 
 #include <chrono>
+#include <cstddef>
 #include <memory>
+#include <mutex>
 #include <string>
+#include <string_view>
 
 namespace httplib {
 struct Request;
@@ -24,6 +27,10 @@ class Server;
 } // namespace httplib
 
 namespace pie {
+
+// What connections_max bodies of these sizes take is no trouble.
+inline constexpr size_t body_bytes_free = 1'000'000;
+inline constexpr size_t body_bytes_parsed_freely = 64'000;
 
 class Trace {
   public:
@@ -36,6 +43,7 @@ class Trace {
     void note(const Generated& generated, double prompt_milliseconds_max);
 
     std::string method;
+    ByteBudget::Share body_share; // null: the body is small
     ServedRequest served{.endpoint = "other"};
 
   private:
@@ -51,13 +59,26 @@ struct Exchange {
     const httplib::Request& request;
     httplib::Response& response;
     std::shared_ptr<Trace> trace;
+    std::string body = {};
+
+    // Reads the body with one of the request parsers, and drops it. Large bodies are read one after the
+    // other, because what they become takes many times their size for as long as that lasts.
+    template <typename Request>
+    Result<Request> parse(Result<Request> (*parser)(std::string_view)) {
+        std::unique_lock lock(state.parsing, std::defer_lock);
+        if (body.size() > body_bytes_parsed_freely) {
+            lock.lock();
+        }
+        auto parsed = parser(body);
+        body = {};
+        return parsed;
+    }
 
     void answer(std::string json);
     void answer(std::string text, const char* content_type);
     void fail(const Error& error);
     void fail(int status, std::string json);
 
-    const std::string& body() const;
     std::string peer() const;
 
     // Does the work, and answers with its completions, whole or as a stream of events.

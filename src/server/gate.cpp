@@ -2,10 +2,12 @@
 
 #include "server/exchange.h"
 
+#include <fmt/format.h>
 #include <httplib.h>
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,35 +24,86 @@ std::string presented_key(const httplib::Request& request) {
     return bearer.starts_with(scheme) ? bearer.substr(scheme.size()) : request.get_header_value("X-Api-Key");
 }
 
-// The status to refuse with, or 0.
-int refusal(const ServerState& state, const httplib::Request& request) {
-    const ServerOptions& options = state.options;
-    if (state.stopping) {
-        return 503;
+struct Refusal {
+    int status;
+    std::string message;
+};
+
+// A server without a key answers only to names of this machine, and only to its own pages.
+std::optional<Refusal> refuse_stranger(const ServerOptions& options, const httplib::Request& request) {
+    const std::string host = request.get_header_value("Host");
+    if (!options.insecure && !is_local_name(host) && !is_host(host, options.allowed_hosts)) {
+        return Refusal{403, fmt::format("the header 'Host: {}' names none of this machine's own names; start "
+                                        "the server with --allow-host {}, or with a key (--api-key-file)",
+                                        host, name_of_host(host))};
     }
-    if (options.api_key.is_set()) {
-        return is_public(request.path) || options.api_key.matches(presented_key(request)) ? 0 : 401;
+    const std::string origin = request.get_header_value("Origin");
+    const bool is_ours = origin.empty() || options.cors_origin == "*" || origin == options.cors_origin ||
+                         origin == "http://" + host;
+    if (!is_ours) {
+        return Refusal{403, fmt::format("the header 'Origin: {0}' is of a web page that may not use the "
+                                        "server; start it with --cors-origin {0}",
+                                        origin)};
     }
-    const bool is_ours = options.cors_origin == "*" || !request.has_header("Origin") ||
-                         request.get_header_value("Origin") == options.cors_origin;
-    const bool is_named = options.insecure || is_local_name(request.get_header_value("Host"));
-    return is_ours && is_named ? 0 : 403;
+    return std::nullopt;
 }
 
-const char* explanation(int status) {
+std::optional<Refusal> refuse_form(const httplib::Request& request) {
+    if (request.is_multipart_form_data()) {
+        return Refusal{415, "a body of multipart/form-data is not supported; send JSON"};
+    }
+    const std::string encoding = request.get_header_value("Content-Encoding");
+    if (!encoding.empty() && encoding != "identity") {
+        return Refusal{
+            415, fmt::format("'Content-Encoding: {}' is not supported; send the body as it is", encoding)};
+    }
+    return std::nullopt;
+}
+
+// Before the body is read.
+std::optional<Refusal> refuse_large(ServerState& state, const httplib::Request& request, Trace& trace) {
+    const bool is_chunked = request.has_header("Transfer-Encoding");
+    const size_t n_bytes =
+        is_chunked ? state.options.body_bytes_max : request.get_header_value_u64("Content-Length");
+    if (n_bytes <= body_bytes_free || n_bytes > state.options.body_bytes_max) { // the latter the library sees
+        return std::nullopt;
+    }
+    trace.body_share = state.bodies.take(n_bytes);
+    if (trace.body_share == nullptr) {
+        return Refusal{503, fmt::format("requests of {} bytes are being served, and no larger ones are taken "
+                                        "beside them; try again later",
+                                        state.options.bodies_bytes_max)};
+    }
+    return std::nullopt;
+}
+
+std::optional<Refusal> refusal(ServerState& state, const httplib::Request& request, Trace& trace) {
+    const ServerOptions& options = state.options;
+    if (state.stopping) {
+        return Refusal{503, "the server is shutting down"};
+    }
+    if (options.api_key.is_set()) {
+        if (!is_public(request.path) && !options.api_key.matches(presented_key(request))) {
+            return Refusal{401, "the API key is missing or wrong; send it as 'Authorization: Bearer KEY'"};
+        }
+    } else if (auto stranger = refuse_stranger(options, request)) {
+        return stranger;
+    }
+    if (auto form = refuse_form(request)) {
+        return form;
+    }
+    return refuse_large(state, request, trace);
+}
+
+std::string explanation(int status, const ServerOptions& options) {
     switch (status) {
-    case 401:
-        return "the API key is missing or wrong; send it as 'Authorization: Bearer KEY'";
-    case 403:
-        return "the request came from a web page, or to a name that is not this machine's own";
     case 404:
         return "there is no such endpoint";
     case 413:
-        return "the body is too large";
+        return fmt::format("the body has more than {} bytes, the most that the server takes",
+                           options.body_bytes_max);
     case 414:
         return "the address is too long";
-    case 503:
-        return "the server is shutting down";
     default:
         return status < 500 ? "this is no HTTP request that the server understands"
                             : "the server failed; its log says why";
@@ -79,16 +132,18 @@ void add_gate(httplib::Server& server, ServerState& state) {
         response.user_data.set(trace_key, trace);
         // A browser asks for permission without the key.
         const bool asks = request.method == "OPTIONS" && !state.options.cors_origin.empty();
-        const int status = asks ? 0 : refusal(state, request);
-        if (status == 0) {
+        const auto refused = asks ? std::nullopt : refusal(state, request, *trace);
+        if (!refused) {
             return httplib::Server::HandlerResponse::Unhandled;
         }
-        response.status = status; // the error handler says why
+        Exchange{state, request, response, trace}.fail(refused->status,
+                                                       error_json(refused->status, refused->message));
         return httplib::Server::HandlerResponse::Handled;
     });
-    server.set_error_handler([](const httplib::Request&, httplib::Response& response) {
+    server.set_error_handler([&state](const httplib::Request&, httplib::Response& response) {
         if (response.body.empty()) {
-            response.set_content(error_json(response.status, explanation(response.status)), json_type);
+            response.set_content(error_json(response.status, explanation(response.status, state.options)),
+                                 json_type);
         }
     });
     server.set_exception_handler(

@@ -12,7 +12,18 @@ namespace {
 // No request needs more, and a body of nothing but brackets would fill a hundred times its size in memory.
 constexpr int nesting_max = 32;
 
-bool is_nested_too_deeply(std::string_view body) {
+// The prompt of a large context as tokens has room. A value takes up to 100 bytes, fifty times what it may
+// take in a body.
+constexpr size_t values_max = 300'000;
+
+// How much of a body parsing would make, without parsing it.
+struct Extent {
+    int depth_max = 0;
+    size_t n_values = 1; // at most; keys count
+};
+
+Extent extent_of(std::string_view body) {
+    Extent extent;
     int depth = 0;
     bool in_string = false;
     for (size_t i = 0; i < body.size(); ++i) {
@@ -26,14 +37,15 @@ bool is_nested_too_deeply(std::string_view body) {
         } else if (c == '"') {
             in_string = true;
         } else if (c == '[' || c == '{') {
-            if (++depth > nesting_max) {
-                return true;
-            }
+            extent.depth_max = std::max(extent.depth_max, ++depth);
+            ++extent.n_values;
         } else if (c == ']' || c == '}') {
             --depth;
+        } else if (c == ',' || c == ':') {
+            ++extent.n_values;
         }
     }
-    return false;
+    return extent;
 }
 
 tl::unexpected<Error> invalid(std::string message) {
@@ -43,8 +55,17 @@ tl::unexpected<Error> invalid(std::string message) {
 } // namespace
 
 Result<nlohmann::json> parse_json_object(std::string_view body) {
-    if (is_nested_too_deeply(body)) {
+    if (body.empty()) {
+        return invalid("the body is empty; send a JSON object");
+    }
+    const Extent extent = extent_of(body);
+    if (extent.depth_max > nesting_max) {
         return invalid(fmt::format("the body is nested more than {} levels deep", nesting_max));
+    }
+    if (extent.n_values > values_max) {
+        return pie::fail(
+            ErrorCode::too_large,
+            fmt::format("the body holds more than {} values; send less, or a prompt as text", values_max));
     }
     try {
         nlohmann::json parsed = nlohmann::json::parse(body);

@@ -19,7 +19,8 @@
 
 namespace pie {
 
-// A body as a JSON object. Errors: invalid_argument (no JSON, no object, nested too deeply).
+// A body as a JSON object. Errors: invalid_argument (no JSON, no object, nested too deeply), too_large (more
+// values than any request needs, which would fill many times the body's size in memory).
 Result<nlohmann::json> parse_json_object(std::string_view body);
 
 template <typename T>

@@ -62,8 +62,8 @@ struct TokenizeRequest {
     bool with_pieces = false;
 };
 
-// Errors of all: invalid_argument, which names the field, and unsupported (an option that would change the
-// answer, and that nothing here can follow).
+// Errors of all: invalid_argument, which names the field, too_large (see parse_json_object()), and
+// unsupported (an option that would change the answer, and that nothing here can follow).
 Result<FillRequest> parse_fill_request(std::string_view body);
 Result<PromptRequest> parse_prompt_request(std::string_view body);
 Result<TokenizeRequest> parse_tokenize_request(std::string_view body);

@@ -2,6 +2,7 @@
 
 // What the threads of all connections share. Each part has its own lock; the rest never changes.
 
+#include "server/byte_budget.h"
 #include "server/documents.h"
 #include "server/generation.h"
 #include "server/metrics.h"
@@ -15,6 +16,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -24,7 +26,10 @@ struct ServerState {
     ServerState(Model the_model, ServerOptions the_options)
         : model(std::move(the_model)), options(std::move(the_options)),
           pool(model, options.sessions_max, options.requests_max, former_slots(model)),
-          documents(model, options.documents_max) {
+          documents(model, {.documents_max = options.documents_max,
+                            .bytes_max = options.documents_bytes_max,
+                            .document_bytes_max = options.body_bytes_max}),
+          bodies(options.bodies_bytes_max) {
         if (!model.snapshot_folder().empty()) {
             recorder = std::make_unique<SlotRecorder>(
                 pool, SlotRecords(model.snapshot_folder(), model.fingerprint()), options.record_interval_s);
@@ -43,6 +48,8 @@ struct ServerState {
     ServerOptions options;
     SessionPool pool;
     DocumentRegistry documents;
+    ByteBudget bodies;
+    std::mutex parsing; // of a large body
     Metrics metrics;
     std::atomic<bool> stopping = false;
     std::atomic<uint64_t> n_answers = 0;    // for their ids

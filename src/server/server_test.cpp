@@ -408,6 +408,25 @@ TEST_CASE("web pages are kept out, unless one was let in") {
     CHECK(server.client->Get("/props", httplib::Headers{{"Host", "example.org"}})->status == 403);
     CHECK(server.client->Get("/props", httplib::Headers{{"Host", "localhost:80"}})->status == 200);
     CHECK_FALSE(server.get("/props").has_header("Access-Control-Allow-Origin"));
+    const auto page = [&](const std::string& host, const std::string& origin) {
+        return *server.client->Get("/props", httplib::Headers{{"Host", host}, {"Origin", origin}});
+    };
+    CHECK(page("localhost:8012", "http://localhost:8012").status == 200); // the server's own
+    CHECK(page("localhost:8012", "http://localhost:9000").status == 403);
+    // What was wrong is named, with what helps.
+    const std::string other = error_of(page("localhost", "https://example.org"))["message"];
+    CHECK(other.find("Origin: https://example.org") != std::string::npos);
+    CHECK(other.find("--cors-origin") != std::string::npos);
+    const std::string named = error_of(page("host.docker.internal:8012", ""))["message"];
+    CHECK(named.find("Host: host.docker.internal:8012") != std::string::npos);
+    CHECK(named.find("--allow-host host.docker.internal,") != std::string::npos);
+    const TestServer known({.allowed_hosts = {"host.docker.internal"}});
+    const auto from_container = [&](const char* host) {
+        return known.client->Get("/props", httplib::Headers{{"Host", host}})->status;
+    };
+    CHECK(from_container("host.docker.internal:8012") == 200);
+    CHECK(from_container("localhost:8012") == 200);
+    CHECK(from_container("example.org") == 403);
     const TestServer open({.cors_origin = "https://example.org"});
     const auto let_in = open.client->Get("/props", httplib::Headers{{"Origin", "https://example.org"}});
     CHECK(let_in->status == 200);

@@ -53,7 +53,7 @@ bool is_plain_name(std::string_view name) {
            std::ranges::none_of(name, is_bad);
 }
 
-Result<std::string> read_name(const std::string& body) {
+Result<std::string> read_name(std::string_view body) {
     PIE_ASSIGN(const json object, parse_json_object(body));
     JsonFields fields(object);
     std::string name;
@@ -165,7 +165,7 @@ Result<json> change_slot(Exchange& exchange) {
         return fail(ErrorCode::unsupported,
                     "slots are saved and restored by a server that was started with --snapshots FOLDER");
     }
-    PIE_ASSIGN(const std::string name, read_name(exchange.body()));
+    PIE_ASSIGN(const std::string name, exchange.parse(read_name));
     return action == "save" ? save(state, slot, name) : restore(state, slot, name);
 }
 
