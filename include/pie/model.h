@@ -45,7 +45,7 @@ struct ModelOptions {
     int32_t n_gpu_layers = 0;    // the last so many layers go to GPUs, as far as there are any
     int32_t n_threads = 0;       // 0: one for each physical core
     int32_t n_ctx = 0;           // tokens of a session; 0: what the model was trained for, but 8,192 at most
-    int32_t n_predict_max = 256; // room in the context that prompts leave for a completion
+    int32_t n_predict_max = 256; // room in the context that texts leave for a completion
     CacheType keys = CacheType::f16;
     CacheType values = CacheType::f16;
     PromptKind prompt = PromptKind::automatic;

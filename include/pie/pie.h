@@ -39,7 +39,7 @@ typedef struct pie_model_options {
     int32_t n_gpu_layers;
     int32_t n_threads;          /* 0: one for each physical core */
     int32_t n_ctx;              /* tokens of a session; 0: the model's, but 8,192 at most */
-    int32_t n_predict_max;      /* room in the context that prompts leave for a completion */
+    int32_t n_predict_max;      /* room in the context that texts leave for a completion */
     double update_milliseconds; /* that an edit may take, where stale tokens are repaired along with it */
     bool heal_when_idle;
     uint64_t ram_bytes_max;      /* of all caches together */

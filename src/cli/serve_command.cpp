@@ -135,7 +135,10 @@ void add_access_flags(CLI::App& command, ServeArguments& arguments) {
 }
 
 void add_engine_flags(CLI::App& command, ServeArguments& arguments) {
-    command.add_option("-n,--n-predict", arguments.model.n_predict_max, "Most tokens of a completion")
+    command
+        .add_option("-n,--n-predict", arguments.model.n_predict_max,
+                    "Tokens of the context that prompts leave for a completion; its most where a request "
+                    "does not say")
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();
     command.add_option("--cache-ram", arguments.cache_ram_mb, "Memory for all caches together, in MB")

@@ -3,6 +3,7 @@
 #include "server/completion_json.h"
 #include "server/openai_answer.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <utf8.h>
 
@@ -65,6 +66,7 @@ enum class Text { shown, streamed };
 json llama_completion(const AnswerContext& context, const Generated& generated, size_t index, Text text) {
     const Completion& completion = generated.completions[index];
     const GenerationRequest& request = context.request;
+    const int32_t n_free = context.model.n_ctx() - generated.update.tokens_context;
     json object = {{"index", index},
                    {"content", text == Text::shown ? completion.text : ""},
                    {"tokens", request.return_tokens && text == Text::shown ? token_ids(completion.tokens)
@@ -74,7 +76,8 @@ json llama_completion(const AnswerContext& context, const Generated& generated, 
                    {"model", context.model_name},
                    {"tokens_predicted", completion.tokens.size()},
                    {"tokens_evaluated", generated.update.tokens_context},
-                   {"generation_settings", generation_settings(context.model, request)},
+                   {"generation_settings",
+                    generation_settings(context.model, request, std::min(generated.n_predict, n_free))},
                    {"has_new_line", completion.text.find('\n') != std::string::npos},
                    {"truncated", completion.finish == FinishReason::context},
                    {"stop_type", stop_type(completion.finish)},
@@ -134,8 +137,21 @@ std::string error_json(const Error& error) {
     return error_json(status, status == 500 ? "the server failed; its log says why" : error.message);
 }
 
+std::string prompt_too_long_json(size_t n_prompt, int32_t n_reserved, int32_t n_ctx) {
+    const std::string message =
+        fmt::format("the prompt has {} tokens, and {} are for the completion: together they are more than "
+                    "the context of {}; send less, or start the server with a larger one (-c)",
+                    n_prompt, n_reserved, n_ctx);
+    return dump({{"error",
+                  {{"code", 400},
+                   {"message", message},
+                   {"type", "exceed_context_size_error"},
+                   {"n_prompt_tokens", n_prompt},
+                   {"n_ctx", n_ctx}}}});
+}
+
 std::string generation_settings_json(const Model& model, const GenerationRequest& request) {
-    return dump(generation_settings(model, request));
+    return dump(generation_settings(model, request, request.options.n_predict));
 }
 
 std::string completions_json(const AnswerContext& context, const Generated& generated) {

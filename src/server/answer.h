@@ -23,6 +23,9 @@ int http_status(ErrorCode code);
 std::string error_json(const Error& error);
 std::string error_json(int status, std::string_view message);
 
+// With llama-server's fields; its status is 400.
+std::string prompt_too_long_json(size_t n_prompt, int32_t n_reserved, int32_t n_ctx);
+
 // What a request settled on; an object.
 std::string generation_settings_json(const Model& model, const GenerationRequest& request);
 

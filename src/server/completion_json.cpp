@@ -113,15 +113,15 @@ json reuse(const UpdateReport& update) {
             {"exact", update.tokens_exact >= update.tokens_context}};
 }
 
-json generation_settings(const Model& model, const GenerationRequest& request) {
+json generation_settings(const Model& model, const GenerationRequest& request, int32_t n_predict) {
     const SamplingOptions& sampling = request.options.sampling;
     json samplers = json::array();
     for (const SamplerStage stage : sampling.order) {
         samplers.push_back(sampler_name(stage));
     }
     return {{"n_ctx", model.n_ctx()},
-            {"n_predict", request.options.n_predict},
-            {"max_tokens", request.options.n_predict},
+            {"n_predict", n_predict},
+            {"max_tokens", n_predict},
             {"n_cmpl", request.n_completions},
             {"seed", sampling.seed},
             {"temperature", sampling.temperature},

@@ -26,7 +26,8 @@ nlohmann::json timings(const Completion& completion, const UpdateReport& update)
 // What the cache spared.
 nlohmann::json reuse(const UpdateReport& update);
 nlohmann::json usage(const Generated& generated);
-nlohmann::json generation_settings(const Model& model, const GenerationRequest& request);
+// `n_predict` is what the request settled on.
+nlohmann::json generation_settings(const Model& model, const GenerationRequest& request, int32_t n_predict);
 nlohmann::json probabilities(const Model& model, const Completion& completion, ProbabilityKind kind);
 nlohmann::json token_ids(const std::vector<TokenId>& tokens);
 nlohmann::json token_bytes(const std::string& piece);

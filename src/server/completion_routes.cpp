@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <memory>
 #include <optional>
@@ -26,7 +27,23 @@ AnswerContext answer_context(Exchange& exchange, GenerationRequest request, Dial
         .created_s = std::time(nullptr)};
 }
 
+// A prompt as it is leaves room for the completion that it asks for, or for the server's own most, which is
+// all that a text is cut for. Who says no number takes what there is.
+bool refuse_too_long(Exchange& exchange, const Prompt& prompt, int32_t n_predict) {
+    const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt);
+    const int32_t n_ctx = exchange.state.model.n_ctx();
+    const int32_t n_reserved = n_predict < 0 ? 1 : std::min(n_predict, exchange.state.options.n_predict_max);
+    if (tokens == nullptr || tokens->size() + static_cast<size_t>(n_reserved) <= static_cast<size_t>(n_ctx)) {
+        return false;
+    }
+    exchange.fail(400, prompt_too_long_json(tokens->size(), n_reserved, n_ctx));
+    return true;
+}
+
 void complete(Exchange& exchange, Prompt prompt, GenerationRequest request, Dialect dialect) {
+    if (refuse_too_long(exchange, prompt, request.options.n_predict)) {
+        return;
+    }
     auto context = answer_context(exchange, std::move(request), dialect);
     exchange.answer_with(
         context, [&state = exchange.state, peer = exchange.peer(), prompt = std::move(prompt),

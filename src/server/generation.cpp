@@ -104,7 +104,7 @@ Result<Generated> generate_on(Session& session, int64_t version, const Generatio
                               int32_t n_predict_max, const SeveralReceiver& receive,
                               const std::stop_source& stop) {
     CompletionOptions options = request.options;
-    if (options.n_predict < 0 || options.n_predict > n_predict_max) {
+    if (options.n_predict < 0) {
         options.n_predict = n_predict_max;
     }
     // Editors keep what they are answered and do not ask again for the same text, so that text comes late
@@ -113,6 +113,7 @@ Result<Generated> generate_on(Session& session, int64_t version, const Generatio
         options.prompt_milliseconds_max = 0;
     }
     Generated generated;
+    generated.n_predict = options.n_predict;
     if (request.n_completions > 1) {
         PIE_ASSIGN(generated.completions,
                    session.complete_several(options, request.n_completions, receive, stop.get_token()));

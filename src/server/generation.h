@@ -27,6 +27,7 @@ using Prompt = std::variant<PromptContent, std::vector<TokenId>>;
 struct Generated {
     std::vector<Completion> completions; // at least one
     UpdateReport update;                 // what it took to have the prompt in the cache
+    int32_t n_predict = 0;               // that the request settled on, where the context has room
     int32_t slot = -1;                   // -1: a session that the request had for itself
     double milliseconds = 0;             // of all of it, the wait for others too
 };

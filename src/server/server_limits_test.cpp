@@ -162,4 +162,33 @@ TEST_CASE("the texts of documents are counted, with their contexts and edits") {
     CHECK(is_kept(server, "c"));
 }
 
+TEST_CASE("what was asked for and fits is written, and the number is told") {
+    const TestServer server({}, {.n_ctx = 256, .n_predict_max = 100});
+    const auto prompt = [](int n) { return json(std::vector<int>(static_cast<size_t>(n), 65)); };
+    const auto ask = [&](int n_prompt, int n_predict) {
+        return server.post(
+            "/completion",
+            json{{"prompt", prompt(n_prompt)}, {"n_predict", n_predict}, {"temperature", 0}}.dump());
+    };
+    const auto told = [](const httplib::Response& response) {
+        REQUIRE(response.status == 200);
+        return json::parse(response.body)["generation_settings"]["n_predict"].get<int>();
+    };
+    CHECK(told(ask(250, 1)) == 1);
+    CHECK(told(ask(250, -1)) == 6);
+    CHECK(told(ask(10, -1)) == 100);
+    CHECK(told(ask(10, 200)) == 200); // more than is reserved, and there is room
+    CHECK(told(ask(150, 200)) == 106);
+    CHECK(json::parse(ask(250, -1).body)["tokens_predicted"].get<int>() <= 6);
+    for (const auto& [n_prompt, n_predict] : {std::pair(256, 1), std::pair(157, 100), std::pair(300, -1)}) {
+        const json error = error_of(ask(n_prompt, n_predict));
+        CHECK(error["code"] == 400);
+        CHECK(error["type"] == "exceed_context_size_error");
+        CHECK(error["n_prompt_tokens"] == n_prompt);
+        CHECK(error["n_ctx"] == 256);
+    }
+    const auto message = error_of(ask(256, 3))["message"].get<std::string>();
+    CHECK(message.find("256 tokens, and 3 are") != std::string::npos);
+}
+
 } // namespace pie

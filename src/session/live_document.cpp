@@ -46,6 +46,12 @@ Result<int32_t> context_size(const LoadedModel& model, const LiveDocumentOptions
     return n_ctx;
 }
 
+void tell_full_context(Completion& completion, bool is_cut) {
+    if (is_cut && completion.finish == FinishReason::length) {
+        completion.finish = FinishReason::context;
+    }
+}
+
 } // namespace
 
 LiveDocument::LiveDocument(Engine& engine, std::unique_ptr<KvCache> cache, PromptLayout layout,
@@ -126,11 +132,10 @@ LiveDocument::Begun LiveDocument::hold_back_begun(PromptWindow& window) const {
 }
 
 Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const ReuseOptions& reuse) {
-    if (prompt.size() > prompt_budget()) {
+    if (prompt.size() > static_cast<size_t>(options_.n_ctx)) {
         return fail(ErrorCode::too_large,
-                    fmt::format("the prompt has {} tokens, and {} are free beside a completion of {}; use a "
-                                "larger context (-c)",
-                                prompt.size(), prompt_budget(), options_.n_predict_max));
+                    fmt::format("the prompt has {} tokens, and the context {}; use a larger one (-c)",
+                                prompt.size(), options_.n_ctx));
     }
     PIE_ASSIGN(UpdateReport report, update_sequence(prompt, reuse, {}, {}));
     lines_cut_ = {};
@@ -169,14 +174,22 @@ Result<int32_t> LiveDocument::repair() {
 }
 
 Result<Completion> LiveDocument::complete(CompletionOptions options, const TextReceiver& receive) {
-    options.n_predict = std::min(options.n_predict, options_.n_predict_max);
-    return pie::complete(sequence_, options, receive, begun_);
+    const bool is_cut = options.n_predict > room();
+    options.n_predict = std::min(options.n_predict, room());
+    PIE_ASSIGN(Completion completion, pie::complete(sequence_, options, receive, begun_));
+    tell_full_context(completion, is_cut);
+    return completion;
 }
 
 Result<std::vector<Completion>> LiveDocument::complete_several(CompletionOptions options, int32_t n,
                                                                const SeveralReceiver& receive) {
-    options.n_predict = std::min(options.n_predict, options_.n_predict_max);
-    return pie::complete_several(sequence_, options, n, receive, begun_);
+    const bool is_cut = options.n_predict > room();
+    options.n_predict = std::min(options.n_predict, room());
+    PIE_ASSIGN(auto completions, pie::complete_several(sequence_, options, n, receive, begun_));
+    for (Completion& completion : completions) {
+        tell_full_context(completion, is_cut);
+    }
+    return completions;
 }
 
 } // namespace pie

@@ -31,7 +31,7 @@ namespace pie {
 
 struct LiveDocumentOptions {
     int32_t n_ctx = 0;           // tokens; 0: what the model was trained for, but 8,192 at most
-    int32_t n_predict_max = 256; // room in the context that prompts leave for a completion
+    int32_t n_predict_max = 256; // room in the context that texts leave for a completion
     ggml_type type_k = GGML_TYPE_F16;
     ggml_type type_v = GGML_TYPE_F16;
     std::optional<LayoutKind> layout = {}; // default: fill in the middle where the model can
@@ -64,7 +64,8 @@ class LiveDocument {
     // again.
     void set_context(const DocumentContext& context) { context_.set(context); }
 
-    // What comes at the cursor of the last update. `options.n_predict` is cut to n_predict_max.
+    // What comes at the cursor of the last update. `options.n_predict` is cut to what the
+    // context has room for.
     Result<Completion> complete(CompletionOptions options, const TextReceiver& receive = {});
 
     // The same from one cache `n` times; see pie::complete_several.
@@ -109,6 +110,7 @@ class LiveDocument {
     Result<int32_t> repair();
     // Tokens of a prompt, and what of them a context may take.
     size_t prompt_budget() const { return static_cast<size_t>(options_.n_ctx - options_.n_predict_max); }
+    int32_t room() const { return options_.n_ctx - static_cast<int32_t>(sequence_.tokens().size()); }
     size_t context_budget() const { return prompt_budget() / 2; }
 
     LiveDocumentOptions options_;
