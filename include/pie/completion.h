@@ -18,6 +18,14 @@ enum class SamplerStage { penalties, top_k, typical_p, top_p, min_p, temperature
 
 inline constexpr uint32_t random_seed = std::numeric_limits<uint32_t>::max();
 
+// Added to the logit of one token before anything else; minus infinity keeps it out.
+struct LogitBias {
+    TokenId token;
+    float bias = 0;
+
+    friend bool operator==(const LogitBias&, const LogitBias&) = default;
+};
+
 struct SamplingOptions {
     float temperature = 0.0F;    // 0: the likeliest of what penalties and infill leave; other stages are idle
     int32_t top_k = 40;          // 0: all
@@ -25,10 +33,12 @@ struct SamplingOptions {
     float min_p = 0.05F;         // 0: all
     float typical_p = 1.0F;      // 1: all
     float repeat_penalty = 1.0F; // divides the logits of tokens seen lately; 1: none
-    float frequency_penalty = 0.0F; // subtracted from their logits for each time; 0: none
-    float presence_penalty = 0.0F;  // subtracted once; 0: none
-    int32_t penalty_last_n = 64;    // how many tokens are seen lately, the prompt's among them
-    uint32_t seed = 0;              // random_seed: another one each time
+    float frequency_penalty = 0.0F;         // subtracted from their logits for each time; 0: none
+    float presence_penalty = 0.0F;          // subtracted once; 0: none
+    int32_t penalty_last_n = 64;            // how many tokens are seen lately, the prompt's among them
+    uint32_t seed = 0;                      // random_seed: another one each time
+    std::vector<LogitBias> logit_bias = {}; // tokens that the model does not have are ignored
+    bool ignore_end = false;                // the tokens that end a text are not taken
     // What is not named has no effect, whatever its option says.
     std::vector<SamplerStage> order = {SamplerStage::penalties, SamplerStage::top_k,
                                        SamplerStage::typical_p, SamplerStage::top_p,

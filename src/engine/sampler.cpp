@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <iterator>
 #include <limits>
 
 namespace pie {
@@ -66,6 +67,19 @@ Result<void> check_options(const Vocabulary& vocabulary, const SamplingOptions& 
     return check_infill(vocabulary, options);
 }
 
+std::vector<LogitBias> biases_of(const Vocabulary& vocabulary, const SamplingOptions& options) {
+    std::vector<LogitBias> biases;
+    std::ranges::copy_if(options.logit_bias, std::back_inserter(biases), [&](const LogitBias& entry) {
+        return vocabulary.contains(entry.token) && entry.bias != 0.0F;
+    });
+    for (int32_t i = 0; options.ignore_end && i < vocabulary.size(); ++i) {
+        if (vocabulary.ends_generation(TokenId(i))) {
+            biases.push_back({TokenId(i), -std::numeric_limits<float>::infinity()});
+        }
+    }
+    return biases;
+}
+
 llama_sampler* make_penalties(const Vocabulary& vocabulary, const SamplingOptions& options) {
     return llama_sampler_init_penalties(vocabulary.size(), options.penalty_last_n, options.repeat_penalty,
                                         options.frequency_penalty, options.presence_penalty);
@@ -97,6 +111,7 @@ Result<Sampler> Sampler::create(const Vocabulary& vocabulary, const SamplingOpti
                                 std::span<const TokenId> before) {
     PIE_TRY(check_options(vocabulary, options));
     Sampler sampler;
+    sampler.biases_ = biases_of(vocabulary, options);
     const bool greedy = options.temperature == 0.0F;
     const bool has_infill = std::ranges::find(options.order, SamplerStage::infill) != options.order.end();
     const bool has_chain = !greedy || has_infill;
@@ -197,6 +212,17 @@ TokenId Sampler::run_chain(std::span<const float> logits) {
 }
 
 TokenId Sampler::sample(std::span<const float> logits) {
+    if (biases_.empty()) {
+        return choose(logits);
+    }
+    biased_.assign(logits.begin(), logits.end());
+    for (const LogitBias& entry : biases_) {
+        biased_[static_cast<size_t>(entry.token.value)] += entry.bias;
+    }
+    return choose(biased_);
+}
+
+TokenId Sampler::choose(std::span<const float> logits) {
     if (penalties_ != nullptr) {
         logits = penalise(logits);
     }

@@ -42,8 +42,11 @@ class Sampler {
     Sampler() = default;
     void add_stage(const Vocabulary& vocabulary, const SamplingOptions& options, SamplerStage stage);
     std::span<const float> penalise(std::span<const float> logits);
+    TokenId choose(std::span<const float> logits);
     TokenId run_chain(std::span<const float> logits);
 
+    std::vector<LogitBias> biases_;
+    std::vector<float> biased_; // [n_vocab]
     // Where penalties come first, they are applied to the few tokens that they concern; else in the chain.
     llama_sampler_ptr penalties_;  // null: none, or in the chain
     llama_sampler_ptr chain_;      // null: the likeliest token is taken

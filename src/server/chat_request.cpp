@@ -93,13 +93,12 @@ std::vector<ChatMessage> read_messages(JsonFields& fields) {
     return messages;
 }
 
-// What would make another prompt of the same messages.
+// What would make another prompt of the same messages. Variables of a template (chat_template_kwargs) have no
+// effect: templates are recognised, not run.
 void refuse_other_prompts(JsonFields& fields) {
-    for (const char* name : {"chat_template_kwargs", "continue_final_message"}) {
-        const json* field = fields.find(name);
-        if (field != nullptr && !field->empty() && *field != json(false)) {
-            fields.fail(ErrorCode::unsupported, name, "is not supported; leave it out");
-        }
+    const json* continues = fields.find("continue_final_message");
+    if (continues != nullptr && !continues->empty() && *continues != json(false)) {
+        fields.fail(ErrorCode::unsupported, "continue_final_message", "is not supported; leave it out");
     }
     bool begins_answer = true;
     fields.boolean("add_generation_prompt", begins_answer);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace pie {
 namespace {
@@ -40,15 +41,17 @@ bool refuse_too_long(Exchange& exchange, const Prompt& prompt, int32_t n_predict
     return true;
 }
 
-void complete(Exchange& exchange, Prompt prompt, GenerationRequest request, Dialect dialect) {
-    if (refuse_too_long(exchange, prompt, request.options.n_predict)) {
-        return;
+void complete(Exchange& exchange, std::vector<Prompt> prompts, GenerationRequest request, Dialect dialect) {
+    for (const Prompt& prompt : prompts) {
+        if (refuse_too_long(exchange, prompt, request.options.n_predict)) {
+            return;
+        }
     }
     auto context = answer_context(exchange, std::move(request), dialect);
     exchange.answer_with(
-        context, [&state = exchange.state, peer = exchange.peer(), prompt = std::move(prompt),
+        context, [&state = exchange.state, peer = exchange.peer(), prompts = std::move(prompts),
                   request = context.request](const SeveralReceiver& receive, const std::stop_source& stop) {
-            return generate(state.generation_context(), prompt, request, peer, receive, stop);
+            return generate_each(state.generation_context(), prompts, request, peer, receive, stop);
         });
 }
 
@@ -71,21 +74,33 @@ void infill(Exchange& exchange) {
         return;
     }
     GenerationRequest generation = std::move(request->generation);
-    complete(exchange, fill_content(*std::move(request)), std::move(generation), Dialect::llama_server);
+    complete(exchange, {fill_content(*std::move(request))}, std::move(generation), Dialect::llama_server);
 }
 
-Result<Prompt> prompt_of(const Model& model, const PromptRequest& request) {
-    const auto* text =
-        request.prompt.size() == 1 ? std::get_if<std::string>(&request.prompt.front()) : nullptr;
-    if (text != nullptr && !request.suffix.value_or("").empty()) {
-        return PromptContent{.text = *text + *request.suffix, .cursor = text->size()};
+Result<Prompt> prompt_of(const Model& model, const std::vector<PromptPart>& parts,
+                         const std::optional<std::string>& suffix) {
+    const auto* text = parts.size() == 1 ? std::get_if<std::string>(&parts.front()) : nullptr;
+    if (text != nullptr && !suffix.value_or("").empty()) {
+        return PromptContent{.text = *text + *suffix, .cursor = text->size()};
     }
     if (text != nullptr) {
         if (auto content = fill_in_prompt(model, *text)) {
             return *std::move(content);
         }
     }
-    return prompt_tokens(model, request.prompt, Model::Markup::control_tokens, Beginning::with);
+    PIE_ASSIGN(auto tokens, prompt_tokens(model, parts, Model::Markup::control_tokens, Beginning::with));
+    if (tokens.empty()) { // a model without a token for the beginning begins a line
+        return model.tokenize("\n", Model::Markup::text);
+    }
+    return tokens;
+}
+
+Result<std::vector<Prompt>> prompts_of(const Model& model, const PromptRequest& request) {
+    std::vector<Prompt> prompts;
+    for (const auto& parts : request.prompts) {
+        PIE_ASSIGN(prompts.emplace_back(), prompt_of(model, parts, request.suffix));
+    }
+    return prompts;
 }
 
 void complete_prompt(Exchange& exchange, Dialect dialect) {
@@ -97,12 +112,13 @@ void complete_prompt(Exchange& exchange, Dialect dialect) {
     if (!request->suffix.value_or("").empty() && refuse_without_markers(exchange)) {
         return;
     }
-    auto prompt = prompt_of(exchange.state.model, *request);
-    if (!prompt) {
-        exchange.fail(prompt.error());
+    auto prompts = prompts_of(exchange.state.model, *request);
+    if (!prompts) {
+        exchange.fail(prompts.error());
         return;
     }
-    complete(exchange, *std::move(prompt), std::move(request->generation), dialect);
+    request->prompts = {}; // they may be large, and the answer takes a while
+    complete(exchange, *std::move(prompts), std::move(request->generation), dialect);
 }
 
 void completion(Exchange& exchange) {
@@ -139,7 +155,7 @@ void chat(Exchange& exchange) {
         exchange.fail(tokens.error());
         return;
     }
-    complete(exchange, *std::move(tokens), std::move(request.generation), Dialect::openai_chat);
+    complete(exchange, {*std::move(tokens)}, std::move(request.generation), Dialect::openai_chat);
 }
 
 void apply_template(Exchange& exchange) {

@@ -1,5 +1,7 @@
 #include "server/generation.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <string_view>
@@ -58,6 +60,16 @@ class BriefReceiver {
     const SessionPool::Lease& lease_;
     std::map<int32_t, std::string> written_; // by completion
 };
+
+UpdateReport sum(const UpdateReport& a, const UpdateReport& b) {
+    return {.tokens_context = a.tokens_context + b.tokens_context,
+            .tokens_kept = a.tokens_kept + b.tokens_kept,
+            .tokens_moved = a.tokens_moved + b.tokens_moved,
+            .tokens_encoded = a.tokens_encoded + b.tokens_encoded,
+            .tokens_ahead = a.tokens_ahead + b.tokens_ahead,
+            .tokens_exact = a.tokens_exact + b.tokens_exact,
+            .milliseconds = a.milliseconds + b.milliseconds};
+}
 
 // Editors send their chunks ahead, without a text, while nobody types.
 bool shows_chunks_alone(const Prompt& prompt, const GenerationRequest& request) {
@@ -157,6 +169,24 @@ Result<Generated> generate(const GenerationContext& context, const Prompt& promp
     brief.note_ends(generated);
     generated.slot = lease.slot();
     return generated;
+}
+
+Result<Generated> generate_each(const GenerationContext& context, const std::vector<Prompt>& prompts,
+                                const GenerationRequest& request, const std::string& peer,
+                                const SeveralReceiver& receive, const std::stop_source& stop) {
+    Generated all;
+    for (const Prompt& prompt : prompts) {
+        const auto n_before = static_cast<int32_t>(all.completions.size());
+        const auto receive_behind = [&](int32_t index, std::string_view text) {
+            return receive(n_before + index, text);
+        };
+        PIE_ASSIGN(Generated one, generate(context, prompt, request, peer, receive_behind, stop));
+        std::ranges::move(one.completions, std::back_inserter(all.completions));
+        all.update = sum(all.update, one.update);
+        all.n_predict = one.n_predict;
+        all.slot = one.slot;
+    }
+    return all;
 }
 
 PromptContent fill_content(FillRequest&& request) {

@@ -44,6 +44,11 @@ Result<Generated> generate(const GenerationContext& context, const Prompt& promp
                            const GenerationRequest& request, const std::string& peer,
                            const SeveralReceiver& receive, const std::stop_source& stop);
 
+// The completions of several prompts, in their order, made one prompt after the other.
+Result<Generated> generate_each(const GenerationContext& context, const std::vector<Prompt>& prompts,
+                                const GenerationRequest& request, const std::string& peer,
+                                const SeveralReceiver& receive, const std::stop_source& stop);
+
 // The same on a session that is there, with the text that it has at `version`.
 Result<Generated> generate_on(Session& session, int64_t version, const GenerationRequest& request,
                               int32_t n_predict_max, const SeveralReceiver& receive,

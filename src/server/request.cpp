@@ -3,6 +3,7 @@
 #include "server/json_fields.h"
 #include "server/request_fields.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
@@ -24,19 +25,48 @@ void append_part(JsonFields& fields, std::string_view name, const nlohmann::json
     }
 }
 
-std::vector<PromptPart> read_parts(JsonFields& fields, std::string_view name) {
+std::vector<PromptPart> parts_of(JsonFields& fields, std::string_view name, const nlohmann::json& value) {
     std::vector<PromptPart> parts;
+    if (value.is_array()) {
+        for (const auto& part : value) {
+            append_part(fields, name, part, parts);
+        }
+    } else {
+        append_part(fields, name, value, parts);
+    }
+    return parts;
+}
+
+std::vector<PromptPart> read_parts(JsonFields& fields, std::string_view name) {
     const auto* field = fields.find(name);
     if (field == nullptr) {
         fields.fail(ErrorCode::invalid_argument, name, "is required");
-    } else if (field->is_array()) {
-        for (const auto& value : *field) {
-            append_part(fields, name, value, parts);
-        }
-    } else {
-        append_part(fields, name, *field, parts);
+        return {};
     }
-    return parts;
+    return parts_of(fields, name, *field);
+}
+
+bool begins_prompt(const nlohmann::json& value) {
+    return value.is_string() || value.is_array();
+}
+
+// As llama-server tells them apart: an array of strings, or of arrays, is one of prompts; with tokens among
+// its values it is one prompt.
+std::vector<std::vector<PromptPart>> read_prompts(JsonFields& fields, std::string_view name) {
+    const auto* field = fields.find(name);
+    if (field == nullptr || !field->is_array() || field->empty() ||
+        !std::ranges::all_of(*field, begins_prompt)) {
+        return {read_parts(fields, name)};
+    }
+    if (field->size() > prompts_max) {
+        fields.fail(ErrorCode::invalid_argument, name, fmt::format("may hold {} prompts", prompts_max));
+        return {};
+    }
+    std::vector<std::vector<PromptPart>> prompts;
+    for (const auto& value : *field) {
+        prompts.push_back(parts_of(fields, name, value));
+    }
+    return prompts;
 }
 
 template <typename T>
@@ -70,25 +100,27 @@ Result<PromptRequest> parse_prompt_request(std::string_view body) {
     PIE_ASSIGN(const nlohmann::json object, parse_json_object(body));
     JsonFields fields(object);
     PromptRequest request;
-    request.prompt = read_parts(fields, "prompt");
-    const auto is_text = [](const PromptPart& part) { return std::holds_alternative<std::string>(part); };
-    if (request.prompt.size() > 1 && std::ranges::all_of(request.prompt, is_text)) {
-        fields.fail(ErrorCode::unsupported, "prompt", "may hold one prompt; send a request for each");
-    }
+    request.prompts = read_prompts(fields, "prompt");
     if (fields.find("suffix") != nullptr) {
         fields.string("suffix", request.suffix.emplace());
-        if (!std::ranges::all_of(request.prompt, is_text)) {
+        const auto is_text = [](const std::vector<PromptPart>& prompt) {
+            return prompt.size() == 1 && std::holds_alternative<std::string>(prompt.front());
+        };
+        if (!std::ranges::all_of(request.prompts, is_text)) {
             fields.fail(ErrorCode::invalid_argument, "suffix", "needs a prompt that is a string");
         }
     }
     bool echo = false;
     fields.boolean("echo", echo);
-    int32_t best_of = 1;
-    fields.integer("best_of", best_of, {1, int_max});
-    if (echo || best_of > 1) {
-        fields.fail(ErrorCode::unsupported, echo ? "echo" : "best_of", "is not supported; leave it out");
+    if (echo) {
+        fields.fail(ErrorCode::unsupported, "echo", "is not supported; leave it out");
     }
     request.generation = read_generation(fields);
+    int32_t best_of = request.generation.n_completions;
+    fields.integer("best_of", best_of, {1, int_max});
+    if (best_of > request.generation.n_completions) {
+        fields.fail(ErrorCode::unsupported, "best_of", "is not supported beyond \"n\"; leave it out");
+    }
     return finish(fields, std::move(request));
 }
 

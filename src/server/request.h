@@ -21,7 +21,8 @@
 
 namespace pie {
 
-constexpr int32_t completions_max = 16; // of one request
+constexpr int32_t completions_max = 16; // of one prompt
+constexpr size_t prompts_max = 128;     // of one request
 
 // What all requests for completions have in common. The defaults are llama-server's.
 struct GenerationRequest {
@@ -50,8 +51,8 @@ using PromptPart = std::variant<std::string, TokenId>;
 
 // /completion and /v1/completions.
 struct PromptRequest {
-    std::vector<PromptPart> prompt;
-    std::optional<std::string> suffix; // the model fills in between prompt and suffix
+    std::vector<std::vector<PromptPart>> prompts; // at least one; completed one after the other
+    std::optional<std::string> suffix;            // the model fills in between prompt and suffix
     GenerationRequest generation;
 };
 

@@ -4,10 +4,14 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <map>
+#include <optional>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -17,6 +21,7 @@ namespace {
 constexpr int32_t int_max = std::numeric_limits<int32_t>::max();
 constexpr float float_max = std::numeric_limits<float>::max();
 constexpr int32_t n_probs_max = 100;
+constexpr int32_t penalty_last_n_max = 1 << 20;
 constexpr size_t stop_strings_max = 100;
 constexpr size_t stop_string_bytes_max = 1000;
 
@@ -25,6 +30,7 @@ const std::map<char, std::string> sampler_letters = {
     {'e', "penalties"}, {'d', "dry"},   {'s', "top_n_sigma"}, {'k', "top_k"},       {'y', "typ_p"},
     {'p', "top_p"},     {'m', "min_p"}, {'x', "xtc"},         {'t', "temperature"}, {'i', "infill"}};
 
+// What is no sampler here is skipped, as llama-server does.
 void read_sampler_order(JsonFields& fields, SamplingOptions& sampling) {
     const auto* field = fields.find("samplers");
     if (field == nullptr) {
@@ -34,21 +40,90 @@ void read_sampler_order(JsonFields& fields, SamplingOptions& sampling) {
     if (field->is_string()) {
         for (const char letter : field->get_ref<const std::string&>()) {
             const auto found = sampler_letters.find(letter);
-            if (found == sampler_letters.end()) {
-                fields.fail(ErrorCode::invalid_argument, "samplers",
-                            "has a letter that stands for no sampler");
-                return;
-            }
-            names.push_back(found->second);
+            names.push_back(found == sampler_letters.end() ? std::string(1, letter) : found->second);
         }
     } else {
         fields.strings("samplers", names);
     }
-    auto order = parse_sampler_order(names);
-    if (order) {
-        sampling.order = *std::move(order);
+    sampling.order.clear();
+    std::string skipped;
+    for (const std::string& name : names) {
+        const auto stages = parse_sampler_order(std::span(&name, 1));
+        if (stages) {
+            sampling.order.insert(sampling.order.end(), stages->begin(), stages->end());
+        } else {
+            skipped = name;
+        }
+    }
+    if (!skipped.empty()) {
+        constexpr size_t shown_max = 40;
+        const nlohmann::json shown = skipped.substr(0, shown_max);
+        spdlog::info("a request names a sampler that there is not, and that is skipped: {}",
+                     shown.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace));
+    }
+}
+
+// Any integer, of which 32 bits count.
+void read_seed(JsonFields& fields, uint32_t& seed) {
+    const auto* field = fields.find("seed");
+    if (field != nullptr && field->is_number_integer()) {
+        seed = static_cast<uint32_t>(field->get<uint64_t>());
+        return;
+    }
+    int64_t whole = seed;
+    fields.integer("seed", whole, {-1, random_seed});
+    seed = static_cast<uint32_t>(whole);
+}
+
+void read_penalty_range(JsonFields& fields, int32_t& last_n) {
+    int32_t read = last_n;
+    fields.clamped("repeat_last_n", read, {-1, penalty_last_n_max});
+    last_n = read < 0 ? penalty_last_n_max : read; // -1: the whole context
+}
+
+// False, as llama-server has it, keeps a token out.
+std::optional<float> read_bias(const nlohmann::json& value) {
+    if (value.is_number()) {
+        return static_cast<float>(std::clamp(value.get<double>(), -1e6, 1e6));
+    }
+    return value.is_boolean() && !value.get<bool>() ? std::optional(-std::numeric_limits<float>::infinity())
+                                                    : std::nullopt;
+}
+
+std::optional<int32_t> read_token(const std::string& text) {
+    int32_t token = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), token);
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(token) : std::nullopt;
+}
+
+void add_bias(JsonFields& fields, std::optional<int32_t> token, const nlohmann::json& value,
+              std::vector<LogitBias>& biases) {
+    const auto bias = read_bias(value);
+    if (!token || !bias) {
+        fields.fail(ErrorCode::invalid_argument, "logit_bias",
+                    "must be {\"token\": bias, ...} or [[token, bias], ...] with tokens as numbers");
     } else {
-        fields.take(tl::unexpected<Error>(std::move(order).error()));
+        biases.push_back({TokenId(*token), *bias});
+    }
+}
+
+void read_logit_bias(JsonFields& fields, std::vector<LogitBias>& biases) {
+    const auto* field = fields.find("logit_bias");
+    if (field == nullptr) {
+        return;
+    }
+    if (field->is_object()) { // OpenAI's
+        for (const auto& [token, bias] : field->items()) {
+            add_bias(fields, read_token(token), bias, biases);
+        }
+    } else if (field->is_array()) { // llama-server's
+        for (const auto& entry : *field) {
+            const bool is_pair = entry.is_array() && entry.size() == 2 && entry[0].is_number_integer();
+            add_bias(fields, is_pair ? std::optional(entry[0].get<int32_t>()) : std::nullopt,
+                     is_pair ? entry[1] : entry, biases);
+        }
+    } else {
+        add_bias(fields, std::nullopt, *field, biases);
     }
 }
 
@@ -61,10 +136,10 @@ void read_sampling(JsonFields& fields, SamplingOptions& sampling) {
     fields.clamped("repeat_penalty", sampling.repeat_penalty, {-float_max, float_max});
     fields.clamped("frequency_penalty", sampling.frequency_penalty, {-float_max, float_max});
     fields.clamped("presence_penalty", sampling.presence_penalty, {-float_max, float_max});
-    fields.integer("repeat_last_n", sampling.penalty_last_n, {0, int_max});
-    int64_t seed = sampling.seed;
-    fields.integer("seed", seed, {-1, random_seed});
-    sampling.seed = seed < 0 ? random_seed : static_cast<uint32_t>(seed);
+    read_penalty_range(fields, sampling.penalty_last_n);
+    read_seed(fields, sampling.seed);
+    read_logit_bias(fields, sampling.logit_bias);
+    fields.boolean("ignore_eos", sampling.ignore_end);
     read_sampler_order(fields, sampling);
 }
 
@@ -94,8 +169,8 @@ bool is_empty(const nlohmann::json& value) {
 // What would change the answer is refused, where llama-server would follow it and nothing here can; switched
 // off it does no harm.
 void refuse_unsupported(JsonFields& fields) {
-    for (const char* name : {"grammar", "logit_bias", "ignore_eos", "mirostat", "dry_multiplier",
-                             "xtc_probability", "dynatemp_range", "tools", "functions"}) {
+    for (const char* name : {"grammar", "mirostat", "dry_multiplier", "xtc_probability", "dynatemp_range",
+                             "tools", "functions"}) {
         const auto* field = fields.find(name);
         if (field != nullptr && !is_empty(*field)) {
             fields.fail(ErrorCode::unsupported, name, "is not supported; leave it out");
@@ -120,9 +195,10 @@ GenerationRequest read_generation(JsonFields& fields) {
     GenerationRequest request;
     CompletionOptions& options = request.options;
     fields.integer(fields.first_of({"n_predict", "max_completion_tokens", "max_tokens"}), options.n_predict,
-                   {-1, int_max});
+                   {-2, int_max});
+    options.n_predict = std::max(options.n_predict, -1); // -2: as many as the context has room for
     fields.integer(fields.first_of({"n_cmpl", "n"}), request.n_completions, {1, completions_max});
-    fields.integer("id_slot", request.slot_hint, {-1, int_max});
+    fields.clamped("id_slot", request.slot_hint, {-1, int_max});
     fields.boolean("stream", request.stream);
     fields.boolean("cache_prompt", request.reuse_cache);
     fields.boolean("return_tokens", request.return_tokens);
@@ -144,11 +220,11 @@ GenerationRequest read_generation(JsonFields& fields) {
     if (const auto* field = fields.find(probabilities); field != nullptr && field->is_boolean()) {
         // Chat clients say whether, and how many elsewhere; the token that was taken is told in any case.
         if (field->get<bool>()) {
-            fields.integer("top_logprobs", options.n_probs, {0, n_probs_max});
+            fields.clamped("top_logprobs", options.n_probs, {0, n_probs_max});
             options.n_probs = std::max(options.n_probs, 1);
         }
     } else {
-        fields.integer(probabilities, options.n_probs, {0, n_probs_max});
+        fields.clamped(probabilities, options.n_probs, {0, n_probs_max});
     }
     bool after_sampling = false;
     fields.boolean("post_sampling_probs", after_sampling);

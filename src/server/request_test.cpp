@@ -6,6 +6,7 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
 #include <string>
 
 namespace pie {
@@ -105,21 +106,57 @@ TEST_CASE("fields in their several spellings") {
     CHECK(parse_fill_request(fill_with("\"input_extra\":[{\"text\":\"t\"}]"))->chunks[0].file_name == "tmp");
 }
 
+TEST_CASE("what clients of llama-server and OpenAI send out of the usual range is taken") {
+    const auto options = [](const std::string& field) {
+        const auto request = parse_fill_request(fill_with(field));
+        REQUIRE(request);
+        return request->generation.options;
+    };
+    CHECK(options("\"seed\":4294967298").sampling.seed == 2);
+    CHECK(options("\"seed\":18446744073709551615").sampling.seed == random_seed);
+    CHECK(options("\"seed\":-9223372036854775807").sampling.seed == 1);
+    CHECK(options("\"seed\":7.0").sampling.seed == 7);
+    CHECK(options("\"repeat_last_n\":-1").sampling.penalty_last_n >= 1 << 20);
+    CHECK(options("\"repeat_last_n\":0").sampling.penalty_last_n == 0);
+    CHECK(options("\"n_predict\":-2").n_predict == -1);
+    CHECK(options("\"n_probs\":200").n_probs == 100);
+    CHECK(options("\"logprobs\":true,\"top_logprobs\":200").n_probs == 100);
+    CHECK(options("\"ignore_eos\":true").sampling.ignore_end);
+    CHECK(parse_fill_request(fill_with("\"id_slot\":4000000000"))->generation.slot_hint > 1000);
+    CHECK(parse_fill_request(fill_with("\"id_slot\":-5"))->generation.slot_hint == -1);
+    for (const char* samplers :
+         {"\"kfypmt\"", R"(["top_k","magic","typ_p","top_p","min_p","temperature"])"}) {
+        CHECK(options("\"samplers\":" + std::string(samplers)).sampling.order ==
+              std::vector{SamplerStage::top_k, SamplerStage::typical_p, SamplerStage::top_p,
+                          SamplerStage::min_p, SamplerStage::temperature});
+    }
+    const auto biases = options(R"("logit_bias":[[15,-0.5],[3,false]])").sampling.logit_bias;
+    REQUIRE(biases.size() == 2);
+    CHECK(biases[0] == LogitBias{TokenId(15), -0.5F});
+    CHECK(biases[1] == LogitBias{TokenId(3), -std::numeric_limits<float>::infinity()});
+    CHECK(options(R"("logit_bias":{"15":-100})").sampling.logit_bias ==
+          std::vector{LogitBias{TokenId(15), -100}});
+}
+
 TEST_CASE("wrong fields are named") {
-    for (const char* field : {"\"n_predict\":-2",
+    for (const char* field : {"\"n_predict\":-3",
                               "\"n_predict\":1.5",
+                              "\"seed\":1.5",
+                              "\"seed\":\"1\"",
+                              "\"logit_bias\":{\"a\":1}",
+                              "\"logit_bias\":[[1]]",
+                              "\"logit_bias\":[[1,true]]",
+                              "\"logit_bias\":7",
+                              "\"ignore_eos\":1",
                               "\"n_predict\":\"8\"",
                               "\"n_predict\":99999999999",
                               "\"n_predict\":[1]",
                               "\"n_cmpl\":0",
                               "\"n_cmpl\":1000",
-                              "\"id_slot\":-5",
                               "\"temperature\":\"hot\"",
                               "\"stop\":7",
                               "\"stop\":[7]",
-                              "\"samplers\":[\"magic\"]",
                               "\"samplers\":{}",
-                              "\"samplers\":\"q\"",
                               "\"input_extra\":{}",
                               "\"input_extra\":[7]",
                               "\"input_extra\":[{}]",
@@ -128,8 +165,6 @@ TEST_CASE("wrong fields are named") {
                               "\"prompt\":7",
                               "\"stream\":\"yes\"",
                               "\"response_fields\":\"content\"",
-                              "\"n_probs\":1000",
-                              "\"seed\":4294967296",
                               "\"stream_options\":7",
                               "\"cache_prompt\":0"}) {
         CAPTURE(field);
@@ -140,14 +175,15 @@ TEST_CASE("wrong fields are named") {
 }
 
 TEST_CASE("options that would change the answer, and that nothing follows, are refused; off, they are not") {
-    for (const char* field : {"\"grammar\":\"root ::= x\"", "\"json_schema\":{}", "\"logit_bias\":[[1,2]]",
-                              "\"ignore_eos\":true", "\"mirostat\":2", "\"tools\":[{}]",
-                              "\"response_format\":{\"type\":\"json_object\"}", "\"response_format\":7"}) {
+    for (const char* field :
+         {"\"grammar\":\"root ::= x\"", "\"json_schema\":{}", "\"mirostat\":2", "\"tools\":[{}]",
+          "\"response_format\":{\"type\":\"json_object\"}", "\"response_format\":7"}) {
         CAPTURE(field);
         CHECK(code_of(field) == ErrorCode::unsupported);
     }
-    for (const char* field : {"\"grammar\":\"\"", "\"logit_bias\":{}", "\"ignore_eos\":false",
-                              "\"mirostat\":0", "\"tools\":[]", "\"response_format\":{\"type\":\"text\"}"}) {
+    for (const char* field :
+         {"\"grammar\":\"\"", "\"logit_bias\":{}", "\"ignore_eos\":false", "\"logit_bias\":[]",
+          "\"mirostat\":0", "\"tools\":[]", "\"response_format\":{\"type\":\"text\"}"}) {
         CAPTURE(field);
         CHECK(parse_fill_request(fill_with(field)));
     }
@@ -175,21 +211,30 @@ TEST_CASE("bodies that are no request") {
 TEST_CASE("prompts of texts and tokens") {
     const auto text = parse_prompt_request(R"({"prompt":"abc","suffix":null})");
     REQUIRE(text);
-    CHECK(text->prompt == std::vector<PromptPart>{"abc"});
+    REQUIRE(text->prompts.size() == 1);
+    CHECK(text->prompts[0] == std::vector<PromptPart>{"abc"});
     CHECK_FALSE(text->suffix.has_value());
     const auto mixed = parse_prompt_request(R"({"prompt":[12,"abc",0]})");
     REQUIRE(mixed);
-    CHECK(mixed->prompt == std::vector<PromptPart>{TokenId(12), "abc", TokenId(0)});
+    REQUIRE(mixed->prompts.size() == 1);
+    CHECK(mixed->prompts[0] == std::vector<PromptPart>{TokenId(12), "abc", TokenId(0)});
+    const auto several = parse_prompt_request(R"({"prompt":["a",[1,2],["b",3]],"n":2,"best_of":2})");
+    REQUIRE(several);
+    CHECK(several->prompts ==
+          std::vector<std::vector<PromptPart>>{{"a"}, {TokenId(1), TokenId(2)}, {"b", TokenId(3)}});
+    CHECK(parse_prompt_request(R"({"prompt":[[7]]})")->prompts[0] == std::vector<PromptPart>{TokenId(7)});
+    CHECK(parse_prompt_request(R"({"prompt":""})")->prompts[0] == std::vector<PromptPart>{""});
+    CHECK(parse_prompt_request(R"({"prompt":[]})")->prompts[0].empty());
+    CHECK(parse_prompt_request(R"({"prompt":["a","b"],"suffix":"c"})"));
     CHECK(*parse_prompt_request(R"({"prompt":"abc","suffix":"def"})")->suffix == "def");
     CHECK(parse_prompt_request(R"({"prompt":["abc"],"best_of":1,"echo":false})"));
     for (const char* body :
          {R"({})", R"({"prompt":7.5})", R"({"prompt":{"prompt_string":"a"}})", R"({"prompt":[-1]})",
-          R"({"prompt":[1.5]})", R"({"prompt":[1],"suffix":"a"})", R"({"prompt":[[1],[2]]})"}) {
+          R"({"prompt":[1.5]})", R"({"prompt":[1],"suffix":"a"})", R"({"prompt":[[1],[[2]]]})"}) {
         CAPTURE(body);
         CHECK(parse_prompt_request(body).error().code == ErrorCode::invalid_argument);
     }
-    for (const char* body :
-         {R"({"prompt":["a","b"]})", R"({"prompt":"a","echo":true})", R"({"prompt":"a","best_of":2})"}) {
+    for (const char* body : {R"({"prompt":"a","echo":true})", R"({"prompt":"a","best_of":2})"}) {
         CAPTURE(body);
         CHECK(parse_prompt_request(body).error().code == ErrorCode::unsupported);
     }

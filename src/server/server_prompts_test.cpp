@@ -121,6 +121,69 @@ TEST_CASE("a prompt with other markers, or none that fit, stays as it is") {
     }
 }
 
+TEST_CASE("several prompts: a choice for each, in their order") {
+    const TestServer server;
+    const std::vector<std::string> prompts = {"def one():\n", "class Two:\n", "import three\n"};
+    std::vector<std::string> expected;
+    std::vector<json> as_tokens;
+    for (const std::string& prompt : prompts) {
+        const json alone =
+            server.ask("/v1/completions", json{{"prompt", prompt}, {"max_tokens", 8}, {"temperature", 0}});
+        expected.push_back(alone["choices"][0]["text"]);
+        as_tokens.push_back(server.ask("/tokenize", json{{"content", prompt}})["tokens"]);
+    }
+    json body = {{"prompt", prompts}, {"max_tokens", 8}, {"temperature", 0}, {"n", 2}};
+    const json openai = server.ask("/v1/completions", body);
+    REQUIRE(openai["choices"].size() == 6);
+    for (size_t i = 0; i < 6; ++i) {
+        CHECK(openai["choices"][i]["index"] == i);
+        CHECK(openai["choices"][i]["text"] == expected[i / 2]);
+    }
+    CHECK(openai["usage"]["prompt_tokens"].get<size_t>() ==
+          as_tokens[0].size() + as_tokens[1].size() + as_tokens[2].size());
+    const json ids =
+        server.ask("/completion", json{{"prompt", as_tokens}, {"n_predict", 8}, {"temperature", 0}});
+    REQUIRE(ids.size() == 3);
+    CHECK(ids[2]["content"] == expected[2]);
+    body["stream"] = true;
+    std::vector<std::string> streamed(6);
+    for (const std::string& event : server.events("/v1/completions", body)) {
+        if (event != "[DONE]") {
+            const json choice = json::parse(event)["choices"][0];
+            streamed.at(choice["index"].get<size_t>()) += choice["text"].get<std::string>();
+        }
+    }
+    for (size_t i = 0; i < 6; ++i) {
+        CHECK(streamed[i] == expected[i / 2]);
+    }
+    for (const json& empty : {json(""), json::array(), json::array({""})}) {
+        CHECK(server.post("/completion", json{{"prompt", empty}, {"n_predict", 2}}.dump()).status == 200);
+    }
+    const json many(std::vector<std::string>(129, "a"));
+    CHECK(server.post("/completion", json{{"prompt", many}}.dump()).status == 400);
+}
+
+TEST_CASE("a bias changes what is written; without weight it is neutral; the end may be kept out") {
+    const TestServer server;
+    json body = {{"prompt", "def one():\n"}, {"n_predict", 8}, {"temperature", 0}, {"return_tokens", true}};
+    const json plain = server.ask("/completion", body);
+    REQUIRE(plain["tokens"].size() > 0);
+    const int first = plain["tokens"][0];
+    body["logit_bias"] = {{std::to_string(first), 0}, {"4000000", 1}};
+    CHECK(server.ask("/completion", body)["content"] == plain["content"]);
+    body["logit_bias"] = json::array({json::array({first, false})});
+    CHECK(server.ask("/completion", body)["tokens"][0] != first);
+    body["logit_bias"] = {{std::to_string(first + 1), 1000}};
+    CHECK(server.ask("/completion", body)["tokens"][0] == first + 1);
+    const json ended = {
+        {"prompt", "def one():\n"}, {"n_predict", 64}, {"temperature", 2}, {"ignore_eos", true}};
+    for (int seed = 0; seed < 8; ++seed) {
+        json drawn = ended;
+        drawn["seed"] = seed;
+        CHECK(server.ask("/completion", drawn)["tokens_predicted"] == 64);
+    }
+}
+
 TEST_CASE("several completions in one stream, each with its index") {
     const TestServer server;
     json body = {{"input_prefix", prefix}, {"input_suffix", suffix},
