@@ -47,8 +47,12 @@ void put(Exchange& exchange) {
 
 void patch(Exchange& exchange) {
     const auto request = exchange.parse(parse_patch_document);
-    if (!request) {
+    if (!request && exchange.state.documents.contains(id_of(exchange))) {
         exchange.fail(request.error());
+        return;
+    }
+    if (!request) {
+        exchange.fail(no_such_document());
         return;
     }
     const auto outcome = exchange.state.documents.patch(id_of(exchange), *request);
@@ -116,6 +120,15 @@ void cache(Exchange& exchange) {
     exchange.answer(answer.dump());
 }
 
+void list(Exchange& exchange) {
+    json documents = json::array();
+    for (const auto& document : exchange.state.documents.list()) {
+        documents.push_back({{"id", document.id}, {"bytes", document.n_bytes}});
+    }
+    exchange.answer(
+        json{{"documents", std::move(documents)}}.dump(-1, ' ', false, json::error_handler_t::replace));
+}
+
 void remove(Exchange& exchange) {
     const auto removed = exchange.state.documents.remove(id_of(exchange));
     if (!removed) {
@@ -130,6 +143,7 @@ void remove(Exchange& exchange) {
 void add_document_routes(httplib::Server& server, ServerState& state) {
     constexpr const char* document = "/v1/documents/(.+)";
     constexpr const char* label = "/v1/documents";
+    add_route(server, state, Method::get, label, label, list);
     add_route(server, state, Method::put, document, label, put);
     add_route(server, state, Method::patch, document, label, patch);
     add_route(server, state, Method::remove, document, label, remove);

@@ -8,10 +8,6 @@
 namespace pie {
 namespace {
 
-tl::unexpected<Error> no_such_document() {
-    return fail(ErrorCode::not_found, "there is no such document; PUT its text first");
-}
-
 size_t bytes_of(const PutDocument& put) {
     size_t n_bytes = put.text.size() + put.context.file_name.size();
     for (const ContextChunk& chunk : put.context.chunks) {
@@ -31,6 +27,10 @@ size_t bytes_after(size_t n_bytes, const std::vector<TextEdit>& edits) {
 }
 
 } // namespace
+
+Error no_such_document() {
+    return {ErrorCode::not_found, "there is no such document; PUT its text first"};
+}
 
 DocumentRegistry::DocumentRegistry(Model model, Bounds bounds) : model_(std::move(model)), bounds_(bounds) {}
 
@@ -87,7 +87,7 @@ Result<DocumentRegistry::Found> DocumentRegistry::put(const std::string& id, Put
 Result<DocumentRegistry::Outcome> DocumentRegistry::patch(const std::string& id, const PatchDocument& patch) {
     const auto entry = touch(id);
     if (entry == nullptr) {
-        return no_such_document();
+        return tl::unexpected(no_such_document());
     }
     const std::lock_guard lock(entry->mutex);
     if (patch.version != entry->version + 1) {
@@ -104,7 +104,7 @@ Result<DocumentRegistry::Outcome> DocumentRegistry::patch(const std::string& id,
 Result<DocumentRegistry::Outcome> DocumentRegistry::find(const std::string& id, const DocumentPlace& place) {
     const auto entry = touch(id);
     if (entry == nullptr) {
-        return no_such_document();
+        return tl::unexpected(no_such_document());
     }
     const std::lock_guard lock(entry->mutex);
     if (place.version && *place.version != entry->version) {
@@ -122,7 +122,7 @@ Result<void> DocumentRegistry::remove(const std::string& id) {
         const std::lock_guard lock(mutex_);
         const auto found = entries_.find(id);
         if (found == entries_.end()) {
-            return no_such_document();
+            return tl::unexpected(no_such_document());
         }
         entry = std::move(found->second);
         n_bytes_ -= entry->n_bytes;
@@ -130,6 +130,20 @@ Result<void> DocumentRegistry::remove(const std::string& id) {
     }
     entry->session.forget();
     return {};
+}
+
+bool DocumentRegistry::contains(const std::string& id) const {
+    const std::lock_guard lock(mutex_);
+    return entries_.contains(id);
+}
+
+std::vector<DocumentRegistry::Listed> DocumentRegistry::list() const {
+    const std::lock_guard lock(mutex_);
+    std::vector<Listed> documents;
+    for (const auto& [id, entry] : entries_) {
+        documents.push_back({id, entry->n_bytes});
+    }
+    return documents;
 }
 
 size_t DocumentRegistry::size() const {

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace pie {
 
@@ -27,6 +28,8 @@ namespace pie {
 struct VersionConflict {
     int64_t version; // that the server has
 };
+
+Error no_such_document();
 
 class DocumentRegistry {
   public:
@@ -58,6 +61,14 @@ class DocumentRegistry {
 
     // Drops a document and what is cached of it. Errors: not_found.
     Result<void> remove(const std::string& id);
+
+    bool contains(const std::string& id) const;
+
+    struct Listed {
+        std::string id;
+        size_t n_bytes; // text and context
+    };
+    std::vector<Listed> list() const;
 
     size_t size() const;
 

@@ -27,6 +27,22 @@ int status_of(const Error& error, const ServerState& state, const std::function<
     return is_closed() ? status_client_gone : http_status(error.code);
 }
 
+const char* name_of(Method method) {
+    switch (method) {
+    case Method::get:
+        return "GET";
+    case Method::post:
+        return "POST";
+    case Method::put:
+        return "PUT";
+    case Method::patch:
+        return "PATCH";
+    case Method::remove:
+        return "DELETE";
+    }
+    return "";
+}
+
 } // namespace
 
 Trace::~Trace() {
@@ -189,6 +205,7 @@ void add_route(httplib::Server& server, ServerState& state, Method method, const
             response.status = 400; // the error handler says why
         }
     };
+    state.routes.push_back({pattern, name_of(method)});
     switch (method) {
     case Method::get:
         server.Get(pattern, serve);

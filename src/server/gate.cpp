@@ -5,11 +5,13 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
+#include <algorithm>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace pie {
 namespace {
@@ -95,6 +97,41 @@ std::optional<Refusal> refusal(ServerState& state, const httplib::Request& reque
     return refuse_large(state, request, trace);
 }
 
+// A pattern is one place that varies, between texts that do not.
+bool is_of(std::string_view path, std::string_view pattern) {
+    const size_t begin = pattern.find_first_of("(:");
+    if (begin == std::string_view::npos) {
+        return path == pattern;
+    }
+    const size_t end = std::min(pattern.find_first_of(")/", begin), pattern.size());
+    const std::string_view before = pattern.substr(0, begin);
+    const std::string_view behind =
+        pattern.substr(std::min(end + (pattern[begin] == '(' ? 1 : 0), pattern.size()));
+    return path.size() > before.size() + behind.size() && path.starts_with(before) && path.ends_with(behind);
+}
+
+// That a path is served with, as the header Allow has them.
+std::string methods_of(std::string_view path, const std::vector<Route>& routes) {
+    std::string methods;
+    for (const Route& route : routes) {
+        if (is_of(path, route.pattern) && methods.find(route.method) == std::string::npos) {
+            methods += (methods.empty() ? "" : ", ") + std::string(route.method);
+        }
+    }
+    return methods;
+}
+
+void tell_method(const ServerState& state, const httplib::Request& request, httplib::Response& response) {
+    const std::string methods = methods_of(request.path, state.routes);
+    if (response.status == 404 && !methods.empty()) {
+        response.status = 405;
+        response.set_header("Allow", methods);
+        response.set_content(
+            error_json(405, fmt::format("this endpoint takes {}, not {}", methods, request.method)),
+            json_type);
+    }
+}
+
 std::string explanation(int status, const ServerOptions& options) {
     switch (status) {
     case 404:
@@ -140,7 +177,10 @@ void add_gate(httplib::Server& server, ServerState& state) {
                                                        error_json(refused->status, refused->message));
         return httplib::Server::HandlerResponse::Handled;
     });
-    server.set_error_handler([&state](const httplib::Request&, httplib::Response& response) {
+    server.set_error_handler([&state](const httplib::Request& request, httplib::Response& response) {
+        if (response.body.empty()) {
+            tell_method(state, request, response);
+        }
         if (response.body.empty()) {
             response.set_content(error_json(response.status, explanation(response.status, state.options)),
                                  json_type);

@@ -2,8 +2,11 @@
 
 #include "server/exchange.h"
 
+#include <fmt/format.h>
 #include <httplib.h>
 #include <nlohmann/json.hpp>
+
+#include <string>
 
 namespace pie {
 namespace {
@@ -27,17 +30,28 @@ void props(Exchange& exchange) {
     exchange.answer(answer.dump());
 }
 
+json model_json(const ServerState& state) {
+    return {{"id", state.options.model_name},
+            {"object", "model"},
+            {"created", 0},
+            {"owned_by", "pie"},
+            {"meta",
+             {{"n_vocab", state.model.vocabulary_size()},
+              {"n_ctx", state.model.n_ctx()},
+              {"fill_in_the_middle", state.model.fills_in_the_middle()}}}};
+}
+
 void models(Exchange& exchange) {
-    const ServerState& state = exchange.state;
-    const json model = {{"id", state.options.model_name},
-                        {"object", "model"},
-                        {"created", 0},
-                        {"owned_by", "pie"},
-                        {"meta",
-                         {{"n_vocab", state.model.vocabulary_size()},
-                          {"n_ctx", state.model.n_ctx()},
-                          {"fill_in_the_middle", state.model.fills_in_the_middle()}}}};
-    exchange.answer(json{{"object", "list"}, {"data", json::array({model})}}.dump());
+    exchange.answer(json{{"object", "list"}, {"data", json::array({model_json(exchange.state)})}}.dump());
+}
+
+void model(Exchange& exchange) {
+    const std::string& name = exchange.state.options.model_name;
+    if (exchange.request.matches[1] != name) {
+        exchange.fail({ErrorCode::not_found, fmt::format("there is no such model; there is '{}'", name)});
+        return;
+    }
+    exchange.answer(model_json(exchange.state).dump());
 }
 
 void metrics(Exchange& exchange) {
@@ -63,6 +77,7 @@ void add_model_routes(httplib::Server& server, ServerState& state) {
     get("/props", props);
     get("/models", models);
     get("/v1/models", models);
+    add_route(server, state, Method::get, "/v1/models/(.+)", "/v1/models", model);
     get("/metrics", metrics);
 }
 

@@ -22,6 +22,11 @@
 
 namespace pie {
 
+struct Route {
+    const char* pattern; // httplib's
+    const char* method;
+};
+
 struct ServerState {
     ServerState(Model the_model, ServerOptions the_options)
         : model(std::move(the_model)), options(std::move(the_options)),
@@ -49,7 +54,8 @@ struct ServerState {
     SessionPool pool;
     DocumentRegistry documents;
     ByteBudget bodies;
-    std::mutex parsing; // of a large body
+    std::mutex parsing;        // of a large body
+    std::vector<Route> routes; // filled before anything is served
     Metrics metrics;
     std::atomic<bool> stopping = false;
     std::atomic<uint64_t> n_answers = 0;    // for their ids

@@ -64,6 +64,8 @@ TEST_CASE("health, properties, models") {
     CHECK(props["total_slots"] == 64);
     const json models = json::parse(server.get("/v1/models").body);
     CHECK(models["data"][0]["id"] == "tiny");
+    CHECK(json::parse(server.get("/v1/models/tiny").body) == models["data"][0]);
+    CHECK(error_of(server.get("/v1/models/other"))["code"] == 404);
     for (const char* path : {"/props", "/v1/models", "/slots", "/metrics"}) {
         CHECK(server.get(path).body.find(server.scratch.path.string()) == std::string::npos);
     }
@@ -188,8 +190,16 @@ TEST_CASE("errors are JSON with a status, whatever was wrong") {
         }
     }
     CHECK(error_of(server.get("/nothing"))["type"] == "not_found_error");
-    CHECK(error_of(server.post("/health", "{}"))["code"] == 404);
-    CHECK(error_of(server.get("/infill"))["code"] == 404);
+    for (const char* path : {"/infill", "/v1/chat/completions", "/v1/documents/a/complete", "/slots/0"}) {
+        CAPTURE(path);
+        const auto refused = server.get(path);
+        CHECK(error_of(refused)["code"] == 405);
+        CHECK(refused.get_header_value("Allow").find("POST") != std::string::npos);
+    }
+    CHECK(error_of(server.post("/health", "{}"))["message"] == "this endpoint takes GET, not POST");
+    CHECK(error_of(server.client->Put("/slots", "{}", "application/json").value())["code"] == 405);
+    CHECK(error_of(server.get("/v1/document"))["code"] == 404);
+    CHECK(error_of(server.post("/infill", ""))["message"] == "the body is empty; send a JSON object");
     CHECK(error_of(server.post("/infill", std::string(200'000, ' ')))["code"] == 413);
     const auto too_long = server.post("/completion", json{{"prompt", std::string(20'000, 'x')}}.dump());
     CHECK(error_of(too_long)["type"] == "exceed_context_size_error");
@@ -307,9 +317,14 @@ TEST_CASE("a live document: edits by ranges, versions, completions") {
         return *server.client->Patch(path, body.dump(), "application/json");
     };
     CHECK(error_of(patch({{"version", 2}, {"cursor", 0}}))["code"] == 404);
+    CHECK(error_of(patch({{"version", 2}}))["code"] == 404);
+    CHECK(json::parse(server.get("/v1/documents").body)["documents"].empty());
     CHECK(error_of(server.post(path + "/complete", "{}"))["code"] == 404);
     const std::string text = prefix + suffix;
     CHECK(put({{"text", text}, {"cursor", prefix.size()}}).body == R"({"version":1})");
+    CHECK(
+        json::parse(server.get("/v1/documents").body)["documents"] ==
+        json::array({{{"id", "src/main file.py"}, {"bytes", text.size() + std::string("filename").size()}}}));
     const json edit = {{"begin", prefix.size()}, {"end", prefix.size()}, {"text", "items"}};
     CHECK(patch({{"version", 2}, {"edits", {edit}}}).body == R"({"version":2})");
     const auto gap = patch({{"version", 4}, {"edits", {edit}}});
