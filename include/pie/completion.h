@@ -4,6 +4,7 @@
 
 #include <pie/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -121,6 +122,10 @@ struct Completion {
     // within the last ones.
     std::vector<TokenId> tokens;
     std::vector<TokenProbabilities> probabilities; // of each token, if n_probs > 0
+    // Where the text that each token wrote ends, in bytes; a stop string counts, which the text does not
+    // hold.
+    std::vector<size_t> text_ends;
+    std::string stop_string; // that ended it; empty where none did
     FinishReason finish = FinishReason::length;
     double first_token_milliseconds = 0; // choosing the first token; its logits were there
     double milliseconds = 0;             // of all tokens

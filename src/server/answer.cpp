@@ -8,6 +8,7 @@
 #include <utf8.h>
 
 #include <algorithm>
+#include <span>
 
 namespace pie {
 namespace {
@@ -69,8 +70,9 @@ json llama_completion(const AnswerContext& context, const Generated& generated, 
     const int32_t n_free = context.model.n_ctx() - generated.update.tokens_context;
     json object = {{"index", index},
                    {"content", text == Text::shown ? completion.text : ""},
-                   {"tokens", request.return_tokens && text == Text::shown ? token_ids(completion.tokens)
-                                                                           : json::array()},
+                   {"tokens", request.return_tokens && text == Text::shown
+                                  ? token_ids(std::span(completion.tokens).first(n_tokens_shown(completion)))
+                                  : json::array()},
                    {"id_slot", generated.slot},
                    {"stop", true},
                    {"model", context.model_name},
@@ -81,7 +83,7 @@ json llama_completion(const AnswerContext& context, const Generated& generated, 
                    {"has_new_line", completion.text.find('\n') != std::string::npos},
                    {"truncated", completion.finish == FinishReason::context},
                    {"stop_type", stop_type(completion.finish)},
-                   {"stopping_word", stopping_word(context.model, completion, request.options.stop)},
+                   {"stopping_word", completion.stop_string},
                    {"tokens_cached", generated.update.tokens_context},
                    {"timings", timings(completion, generated.update)},
                    {"reuse", reuse(generated.update)}};

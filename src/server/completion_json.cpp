@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string_view>
 #include <utility>
 
@@ -74,17 +75,17 @@ const char* openai_finish_reason(FinishReason reason) {
     return reason == FinishReason::end_of_text || reason == FinishReason::stop_string ? "stop" : "length";
 }
 
-// The text of the tokens goes on with the stop string where the completion's ends.
-std::string stopping_word(const Model& model, const Completion& completion, const StopOptions& stop) {
-    if (completion.finish != FinishReason::stop_string) {
-        return {};
+std::vector<ShownToken> shown_tokens(const Completion& completion) {
+    std::vector<ShownToken> shown;
+    size_t begin = 0;
+    for (const size_t end : completion.text_ends) {
+        if (begin >= completion.text.size()) {
+            break; // of the stop string, or of a character that is not whole
+        }
+        shown.push_back({completion.text.substr(begin, end - begin), begin});
+        begin = end;
     }
-    const std::string written = model.detokenize(completion.tokens).value_or("");
-    const std::string_view rest =
-        std::string_view(written).substr(std::min(completion.text.size(), written.size()));
-    const auto found = std::ranges::find_if(
-        stop.strings, [&](const std::string& string) { return !string.empty() && rest.starts_with(string); });
-    return found == stop.strings.end() ? std::string() : *found;
+    return shown;
 }
 
 json timings(const Completion& completion, const UpdateReport& update) {
@@ -152,7 +153,8 @@ json token_bytes(const std::string& piece) {
 
 json probabilities(const Model& model, const Completion& completion, ProbabilityKind kind) {
     json places = json::array();
-    for (const TokenProbabilities& place : completion.probabilities) {
+    const size_t n_shown = n_tokens_shown(completion);
+    for (const TokenProbabilities& place : std::span(completion.probabilities).first(n_shown)) {
         json object = probability(model, place.taken, kind);
         json& likeliest = object[kind == ProbabilityKind::after_sampling ? "top_probs" : "top_logprobs"];
         likeliest = json::array();
@@ -164,7 +166,12 @@ json probabilities(const Model& model, const Completion& completion, Probability
     return places;
 }
 
-json token_ids(const std::vector<TokenId>& tokens) {
+size_t n_tokens_shown(const Completion& completion) {
+    return completion.finish == FinishReason::stop_string ? shown_tokens(completion).size()
+                                                          : completion.tokens.size();
+}
+
+json token_ids(std::span<const TokenId> tokens) {
     json ids = json::array();
     for (const TokenId token : tokens) {
         ids.push_back(token.value);

@@ -11,6 +11,8 @@
 
 #include <nlohmann/json_fwd.hpp>
 
+#include <cstddef>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,8 +21,15 @@ namespace pie {
 const char* stop_type(FinishReason reason);            // llama-server's word
 const char* openai_finish_reason(FinishReason reason); // OpenAI's
 
-// The stop string that ended the completion, or nothing.
-std::string stopping_word(const Model& model, const Completion& completion, const StopOptions& stop);
+// What a token adds to the text of its completion, and where in it. The first ones may have begun before the
+// cursor.
+struct ShownToken {
+    std::string text;
+    size_t begin; // bytes
+};
+// Those that have a part in the text: a stop string's have none.
+std::vector<ShownToken> shown_tokens(const Completion& completion);
+size_t n_tokens_shown(const Completion& completion);
 
 nlohmann::json timings(const Completion& completion, const UpdateReport& update);
 // What the cache spared.
@@ -29,7 +38,7 @@ nlohmann::json usage(const Generated& generated);
 // `n_predict` is what the request settled on.
 nlohmann::json generation_settings(const Model& model, const GenerationRequest& request, int32_t n_predict);
 nlohmann::json probabilities(const Model& model, const Completion& completion, ProbabilityKind kind);
-nlohmann::json token_ids(const std::vector<TokenId>& tokens);
+nlohmann::json token_ids(std::span<const TokenId> tokens);
 nlohmann::json token_bytes(const std::string& piece);
 
 } // namespace pie

@@ -4,7 +4,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace pie {
@@ -27,9 +30,40 @@ json object_of(const AnswerContext& context, Shape shape) {
             {"choices", json::array()}};
 }
 
+int64_t n_characters(std::string_view text) {
+    return std::ranges::count_if(text,
+                                 [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
+}
+
+// The four lists of text completions. Their texts together are the completion's.
+json text_logprobs(const AnswerContext& context, const Completion& completion) {
+    json lists = {{"tokens", json::array()},
+                  {"token_logprobs", json::array()},
+                  {"top_logprobs", context.request.shows_likeliest ? json::array() : json()},
+                  {"text_offset", json::array()}};
+    const auto shown = shown_tokens(completion);
+    for (size_t i = 0; i < shown.size(); ++i) {
+        const TokenProbabilities& place = completion.probabilities[i];
+        lists["tokens"].push_back(shown[i].text);
+        lists["token_logprobs"].push_back(place.taken.log_probability);
+        lists["text_offset"].push_back(
+            n_characters(std::string_view(completion.text).substr(0, shown[i].begin)));
+        if (context.request.shows_likeliest) {
+            json& likeliest = lists["top_logprobs"].emplace_back(json::object());
+            for (const TokenProbability& entry : place.likeliest) {
+                likeliest[context.model.detokenize({entry.token}).value_or("")] = entry.log_probability;
+            }
+        }
+    }
+    return lists;
+}
+
 json logprobs(const AnswerContext& context, const Completion& completion) {
     if (completion.probabilities.empty()) {
         return nullptr;
+    }
+    if (!is_chat(context)) {
+        return text_logprobs(context, completion);
     }
     return {{"content", probabilities(context.model, completion, context.request.options.probabilities)}};
 }

@@ -225,6 +225,11 @@ GenerationRequest read_generation(JsonFields& fields) {
         }
     } else {
         fields.clamped(probabilities, options.n_probs, {0, n_probs_max});
+        if (field != nullptr && probabilities == "logprobs" &&
+            options.n_probs == 0) { // OpenAI's: none beside
+            request.shows_likeliest = false;
+            options.n_probs = 1;
+        }
     }
     bool after_sampling = false;
     fields.boolean("post_sampling_probs", after_sampling);

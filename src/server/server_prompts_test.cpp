@@ -121,6 +121,58 @@ TEST_CASE("a prompt with other markers, or none that fit, stays as it is") {
     }
 }
 
+TEST_CASE(
+    "tokens, probabilities and the stopping word fit the text, where it begins within a word and ends") {
+    const TestServer server;
+    const std::string before = "def total(items):\n    result = 0\n    for item in ite";
+    json body = {{"input_prefix", before}, {"input_suffix", "\n"}, {"temperature", 0},
+                 {"n_predict", 16},        {"n_probs", 2},         {"return_tokens", true}};
+    const json whole = server.ask("/infill", body);
+    const std::string text = whole["content"];
+    REQUIRE(text.size() > 6);
+    for (size_t i = 0; i + 2 < text.size(); ++i) {
+        if ((static_cast<unsigned char>(text[i]) & 0x80U) != 0 ||
+            (static_cast<unsigned char>(text[i + 1]) & 0x80U) != 0) {
+            continue;
+        }
+        const std::string word = text.substr(i, 2);
+        CAPTURE(word);
+        body["stop"] = {"never written", word};
+        const json cut = server.ask("/infill", body);
+        CHECK(cut["stopping_word"] == word);
+        CHECK(cut["content"] == text.substr(0, text.find(word)));
+        CHECK(cut["completion_probabilities"].size() == cut["tokens"].size());
+        CHECK(cut["tokens"].size() <= cut["tokens_predicted"].get<size_t>());
+        CHECK(cut["content"].get<std::string>().empty() == cut["tokens"].empty());
+    }
+}
+
+TEST_CASE("probabilities of text completions are OpenAI's four lists") {
+    const TestServer server;
+    json body = {{"prompt", "def one():\n"}, {"max_tokens", 8}, {"temperature", 0}, {"logprobs", 3}};
+    const json choice = server.ask("/v1/completions", body)["choices"][0];
+    const json& lists = choice["logprobs"];
+    REQUIRE(lists["tokens"].size() > 0);
+    std::string together;
+    for (const json& token : lists["tokens"]) {
+        together += token.get<std::string>();
+    }
+    CHECK(together == choice["text"]);
+    CHECK(lists["text_offset"][0] == 0);
+    for (const char* name : {"token_logprobs", "top_logprobs", "text_offset"}) {
+        CHECK(lists[name].size() == lists["tokens"].size());
+    }
+    CHECK(lists["token_logprobs"][0].get<double>() <= 0);
+    CHECK(lists["top_logprobs"][0].is_object());
+    body["logprobs"] = 0;
+    const json taken = server.ask("/v1/completions", body)["choices"][0]["logprobs"];
+    CHECK(taken["tokens"] == lists["tokens"]);
+    CHECK(taken["token_logprobs"] == lists["token_logprobs"]);
+    CHECK(taken["top_logprobs"].is_null());
+    body.erase("logprobs");
+    CHECK(server.ask("/v1/completions", body)["choices"][0]["logprobs"].is_null());
+}
+
 TEST_CASE("several prompts: a choice for each, in their order") {
     const TestServer server;
     const std::vector<std::string> prompts = {"def one():\n", "class Two:\n", "import three\n"};

@@ -82,9 +82,12 @@ class Generation {
         const size_t n_begun = std::min(begun_.size(), piece.size());
         begun_.remove_prefix(n_begun);
         const std::string text = joiner_.push(piece.erase(0, n_begun));
+        completion_.text_ends.push_back(text.size() +
+                                        (completion_.text_ends.empty() ? 0 : completion_.text_ends.back()));
         const StopRule::Step step = stop_.push(text, milliseconds_since(first_token_));
         const StreamControl control = hand_out(step.text);
         if (step.finish) {
+            completion_.stop_string = step.stop_string;
             return step.finish;
         }
         if (control == StreamControl::stop) {

@@ -20,7 +20,7 @@ StopRule::Step StopRule::push(std::string_view text, double milliseconds) {
     }
     if (cut) {
         text_.resize(cut->begin);
-        return {rest(), cut->reason};
+        return {rest(), cut->reason, cut->stop_string};
     }
     const bool late =
         options_.predict_milliseconds_max > 0 && milliseconds > options_.predict_milliseconds_max;
@@ -43,7 +43,7 @@ std::optional<StopRule::Cut> StopRule::find_stop_string(size_t new_from) const {
         if (begin == std::string::npos) {
             continue;
         }
-        const Cut cut{begin + string.size(), begin, FinishReason::stop_string};
+        const Cut cut{begin + string.size(), begin, FinishReason::stop_string, string};
         if (!first || cut.end < first->end || (cut.end == first->end && cut.begin < first->begin)) {
             first = cut;
         }

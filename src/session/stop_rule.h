@@ -22,6 +22,7 @@ class StopRule {
     struct Step {
         std::string_view text; // that belongs to the completion for sure now; valid until the next call
         std::optional<FinishReason> finish;
+        std::string_view stop_string = {}; // that ended it
     };
 
     // `text` is what one token wrote, `milliseconds` the time since the first one.
@@ -35,6 +36,7 @@ class StopRule {
         size_t end;   // of the text that shows that the completion is over
         size_t begin; // where the completion ends
         FinishReason reason;
+        std::string_view stop_string = {};
     };
     std::optional<Cut> find_stop_string(size_t new_from) const;
     std::optional<Cut> find_small_indent(size_t new_from);
