@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include "base/interrupt.h"
 #include "cli/terminal.h"
 #include "model/hub.h"
 #include "model/store.h"
@@ -13,7 +14,7 @@ namespace pie {
 int exit_status(ErrorCode code) {
     switch (code) {
     case ErrorCode::cancelled:
-        return 130;
+        return 128 + interrupting_signal();
     case ErrorCode::invalid_argument:
         return 2;
     case ErrorCode::not_found:
@@ -29,7 +30,7 @@ int exit_status(ErrorCode code) {
 }
 
 int print_error(const Error& error) {
-    fmt::print(stderr, "{} {}\n", coloured(Stream::err, Colour::red, "pie:"), printable(error.message));
+    print_note(fmt::format("{} {}", coloured(Stream::err, Colour::red, "pie:"), printable(error.message)));
     return exit_status(error.code);
 }
 

@@ -29,7 +29,8 @@ void add_eval_command(CLI::App& app, CommandRun& run);
 void add_model_command(CLI::App& app, CommandRun& run);
 void add_serve_command(CLI::App& app, CommandRun& run);
 
-// 130 interrupted, 2 wrong usage, 1 any other failure.
+// 128 and the signal's number where one interrupted (Ctrl-C: 130, SIGTERM: 143), 2 wrong usage, 1 any other
+// failure.
 int exit_status(ErrorCode code);
 
 // "pie: message" on standard error. Returns the exit status, so that a command can end with it.

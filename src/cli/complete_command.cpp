@@ -10,7 +10,6 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <cstdio>
 #include <memory>
 
 namespace pie {
@@ -41,8 +40,7 @@ void print_result(const CompleteArguments& arguments, const RunningModel& loaded
         return;
     }
     fmt::print("{}\n", arguments.stream ? "" : printable_code(completion.text));
-    fmt::print(stderr, "{}\n",
-               coloured(Stream::err, Colour::dim,
+    print_note(coloured(Stream::err, Colour::dim,
                         fmt::format("{} tokens of context encoded in {}, {} tokens written in {}",
                                     prefill.tokens_encoded, milliseconds_text(prefill.milliseconds),
                                     completion.tokens.size(), milliseconds_text(completion.milliseconds))));
@@ -64,12 +62,13 @@ Result<void> run_complete(const CompleteArguments& arguments) {
     if (arguments.stream && !arguments.json) {
         receive = [](std::string_view text) {
             fmt::print("{}", printable_code(text));
-            std::fflush(stdout);
-            return StreamControl::go_on;
+            return flush_output() ? StreamControl::go_on : StreamControl::stop;
         };
     }
     PIE_ASSIGN(const Completion completion, session->complete(arguments.completion, receive));
-    print_result(arguments, loaded, *session, prefill, completion);
+    if (flush_output()) {
+        print_result(arguments, loaded, *session, prefill, completion);
+    }
     return {};
 }
 

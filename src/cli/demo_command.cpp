@@ -18,7 +18,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
 #include <memory>
 #include <vector>
 
@@ -75,7 +74,6 @@ void print_step(const DemoStep& step, const StepResult& result, const ReuseOptio
     print_answer(method_name(reuse.method), comparison.edit, Colour::green);
     print_answer("full recompute", comparison.full, Colour::yellow);
     fmt::print("\n");
-    std::fflush(stdout);
 }
 
 void print_table(const std::vector<StepResult>& results) {
@@ -116,7 +114,9 @@ Result<std::vector<StepResult>> run_steps(const DemoArguments& arguments, const 
                 "{}\n{}",
                 coloured(Stream::out, Colour::bold, fmt::format("{}. {}", results.size() + 1, step.title)),
                 edit_view(before, step.text));
-            std::fflush(stdout);
+        }
+        if (!flush_output()) {
+            return results;
         }
         PIE_ASSIGN(result.keystroke_milliseconds, type_keys(live, step, arguments.reuse));
         PIE_ASSIGN(result.comparison,
@@ -160,17 +160,19 @@ Result<void> run_demo(const DemoArguments& arguments) {
     if (!arguments.json) {
         fmt::print("{} completes {} ({}), on {} threads, while the file is edited.\n\n", loaded.name,
                    script.file, layout_name(live->layout()), loaded.engine->n_threads());
-        std::fflush(stdout);
+        (void)flush_output(); // before the long work; the first step asks what became of it
     }
     PIE_ASSIGN(const UpdateReport opened,
                live->update(script.start, script.cursor, {}, progress.tokens("opening the file")));
     if (!arguments.json) {
         fmt::print("opened: {} tokens encoded in {}\n\n", opened.tokens_encoded,
                    milliseconds_text(opened.milliseconds));
-        std::fflush(stdout);
     }
     PIE_ASSIGN(const std::vector<StepResult> results,
                run_steps(arguments, script, *live, *reference, progress));
+    if (!flush_output()) {
+        return {};
+    }
     PIE_ASSIGN(const Healing healing, heal(*live, *reference));
     if (!arguments.json) {
         print_table(results);

@@ -39,7 +39,7 @@ Result<void> write_lines(const std::vector<std::string>& lines, const std::strin
 }
 
 void tell(Colour colour, const std::string& text) {
-    fmt::print(stderr, "{}\n", coloured(Stream::err, colour, text));
+    print_note(coloured(Stream::err, colour, text));
 }
 
 Result<void> build_from_commits(const BuildArguments& arguments, const TokenCounter& count_tokens) {

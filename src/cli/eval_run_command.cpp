@@ -82,7 +82,7 @@ Result<Dataset> load_data(const EvalArguments& arguments, const Vocabulary& voca
                read_dataset(arguments.data, {.tokens_max = static_cast<size_t>(n_ctx - n_ctx_behind_prompt),
                                              .count_tokens = count}));
     for (const std::string& left_out : data.left_out) {
-        fmt::print(stderr, "{}\n", coloured(Stream::err, Colour::dim, "left out: " + left_out));
+        print_note(coloured(Stream::err, Colour::dim, "left out: " + left_out));
     }
     return data;
 }

@@ -2,8 +2,10 @@
 
 #include "base/interrupt.h"
 #include "cli/command.h"
+#include "cli/terminal.h"
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <exception>
@@ -67,19 +69,31 @@ int parse_and_run(int argc, char** argv) {
     return run();
 }
 
-// A result that was not written, to a full disk or a closed pipe, is a failure.
+// A result that was not written, as to a full disk, is a failure. A reader that closed the pipe, as `head`
+// does, has what it wanted and hears no complaint.
 int with_output_checked(int status) {
-    const bool written = std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
-    if (written || status != 0) {
+    errno = 0;
+    if (pie::flush_output() || status != 0) {
         return status;
+    }
+    if (errno == EPIPE) {
+        return pie::exit_status(pie::ErrorCode::io);
     }
     return pie::print_error(
         {pie::ErrorCode::io, std::string("cannot write the result: ") + std::strerror(errno)});
 }
 
+// fmt throws what a full buffer could not be written for.
+int status_of(const std::exception& exception) {
+    const int output_status = with_output_checked(0);
+    return output_status != 0 ? output_status
+                              : pie::print_error({pie::ErrorCode::internal, exception.what()});
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
+    pie::hold_standard_streams();
     // A closed pipe or a file that grows too large is an error to report, not a reason to die.
     std::signal(SIGPIPE, SIG_IGN);
     std::signal(SIGXFSZ, SIG_IGN);
@@ -87,6 +101,6 @@ int main(int argc, char** argv) {
     try {
         return with_output_checked(parse_and_run(argc, argv));
     } catch (const std::exception& exception) {
-        return pie::print_error({pie::ErrorCode::internal, exception.what()});
+        return status_of(exception);
     }
 }

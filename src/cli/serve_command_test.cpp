@@ -41,7 +41,7 @@ TEST_CASE("it serves until it is told to end, and keeps its sessions for the nex
     const std::string snapshots = (work.scratch.path / "snapshots").string();
     const std::string body =
         R"({"input_prefix":"def add(a, b):\n    return ","input_suffix":"\n","n_predict":4,"temperature":0})";
-    for (const int signal : {SIGTERM, SIGINT}) {
+    for (const int signal : {SIGHUP, SIGTERM, SIGINT}) {
         nlohmann::json answer;
         std::filesystem::remove(work.scratch.path / "err"); // what the one before said
         const Ended ended = work.run(
@@ -64,7 +64,7 @@ TEST_CASE("it serves until it is told to end, and keeps its sessions for the nex
         REQUIRE(answer.contains("reuse"));
         CHECK(contains(ended.err, "POST /infill 200"));
         CHECK_FALSE(contains(ended.err, "def add")); // no source text in the log
-        const bool is_first = signal == SIGTERM;
+        const bool is_first = signal == SIGHUP;
         CHECK((answer["reuse"]["tokens_kept"].get<int>() == 0) == is_first);
     }
 }

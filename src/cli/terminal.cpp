@@ -1,10 +1,12 @@
 #include "cli/terminal.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 
@@ -40,6 +42,25 @@ int code_of(Colour colour) {
 }
 
 } // namespace
+
+void hold_standard_streams() {
+    // The other way round for the first two, so that reading and writing fail as they did.
+    constexpr std::array<int, 3> modes = {O_WRONLY, O_RDONLY, O_WRONLY};
+    for (int descriptor = 0; descriptor < 3; ++descriptor) {
+        if (::fcntl(descriptor, F_GETFD) < 0) {
+            (void)::open("/dev/null", modes[static_cast<size_t>(descriptor)]); // the lowest that is free
+        }
+    }
+}
+
+bool flush_output() {
+    return std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+}
+
+void print_note(std::string_view line) {
+    const std::string text = std::string(line) + '\n';
+    std::fwrite(text.data(), 1, text.size(), stderr);
+}
 
 bool is_terminal(Stream stream) {
     return isatty(descriptor_of(stream)) == 1;

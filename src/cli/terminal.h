@@ -13,6 +13,17 @@ namespace pie {
 enum class Stream { out, err };
 enum class Colour { bold, dim, red, green, yellow, blue, cyan };
 
+// Takes descriptors that the program was started without, so that no file is opened in the place of one and
+// hears what is meant for a person. What is written to a closed standard output still fails.
+void hold_standard_streams();
+
+// Whether all that was printed so far was written. Where it was not, there is nobody to go on for; main says
+// why.
+bool flush_output();
+
+// A line on standard error. Nobody can be told that it was not written.
+void print_note(std::string_view line);
+
 bool is_terminal(Stream stream);
 int terminal_columns(Stream stream); // 80 where nothing tells
 

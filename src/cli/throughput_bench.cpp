@@ -41,7 +41,7 @@ struct ModelResult {
 };
 
 void say(const std::string& line) {
-    fmt::print(stderr, "{}\n", coloured(Stream::err, Colour::dim, line));
+    print_note(coloured(Stream::err, Colour::dim, line));
 }
 
 Result<DepthResult> measure_depth(EngineBench& bench, const ThroughputArguments& arguments,

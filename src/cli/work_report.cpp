@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 namespace pie {
 
@@ -39,13 +38,11 @@ void print_lines_cut(const LinesCut& cut) {
     if (cut.at_start == 0 && cut.at_end == 0) {
         return;
     }
-    fmt::print(
-        stderr, "{}\n",
-        coloured(
-            Stream::err, Colour::yellow,
-            fmt::format("the file is larger than the context: {} lines at its start and {} at its end are "
-                        "left out (-c takes a larger context)",
-                        cut.at_start, cut.at_end)));
+    print_note(coloured(
+        Stream::err, Colour::yellow,
+        fmt::format("the file is larger than the context: {} lines at its start and {} at its end are "
+                    "left out (-c takes a larger context)",
+                    cut.at_start, cut.at_end)));
 }
 
 std::string printable_code(std::string_view text) {
