@@ -78,10 +78,14 @@ class Served {
         process_ = std::make_unique<ChildProcess>(
             ChildProcess::start(PIE_PROGRAM, arguments, folder_ / "log").value());
         httplib::Client client("127.0.0.1", port_);
-        for (int i = 0; i < 1200 && !client.Get("/health"); ++i) {
+        const auto is_ready = [&client] {
+            const auto health = client.Get("/health");
+            return health && health->status == 200;
+        };
+        for (int i = 0; i < 1200 && !is_ready(); ++i) {
             std::this_thread::sleep_for(std::chrono::milliseconds(100));
         }
-        REQUIRE(client.Get("/health"));
+        REQUIRE(is_ready());
     }
     void kill() { process_.reset(); }
 

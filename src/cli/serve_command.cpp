@@ -1,9 +1,11 @@
 // pie serve: the HTTP server that editors' plugins talk to.
 
 #include "base/interrupt.h"
+#include "base/units.h"
 #include "cli/command.h"
 #include "cli/run_flags.h"
 #include "cli/terminal.h"
+#include "engine/threads.h"
 #include "server/client_config.h"
 #include "server/server.h"
 
@@ -65,8 +67,7 @@ void start_log(const std::string& level) {
     spdlog::set_level(spdlog::level::from_str(level));
 }
 
-Result<Model> load(const ServeArguments& arguments) {
-    PIE_ASSIGN(const std::filesystem::path path, find_model(arguments.run.model, arguments.run.hub));
+Result<Model> load(const ServeArguments& arguments, const std::filesystem::path& path) {
     ModelOptions options = with_run_flags(arguments.model, arguments.run);
     options.ram_bytes_max = arguments.cache_ram_mb * 1'000'000;
     options.snapshot_folder = arguments.snapshots;
@@ -77,8 +78,15 @@ Result<Model> load(const ServeArguments& arguments) {
     return Model::load(path, options);
 }
 
-void print_welcome(const ServerOptions& options, int port) {
-    const std::string address = address_of(options, port);
+void print_model(const ServeArguments& arguments, const Model& model) {
+    const int32_t n_threads = arguments.run.n_threads > 0 ? arguments.run.n_threads : physical_core_count();
+    print_note(fmt::format("pie: {} ({}), a context of {} tokens, {} threads, at most {} for caches",
+                           arguments.server.model_name,
+                           model.fills_in_the_middle() ? "fills in the middle" : "left to right only",
+                           model.n_ctx(), n_threads, format_bytes(arguments.cache_ram_mb * 1'000'000)));
+}
+
+void print_welcome(const std::string& address) {
     print_note("pie: listening on " + address);
     print_note(
         fmt::format("pie: for llama.vim, let g:llama_config = {{ 'endpoint_fim': '{}/infill' }}", address));
@@ -93,9 +101,14 @@ Result<void> serve(ServeArguments arguments) {
     }
     arguments.server.n_predict_max = arguments.model.n_predict_max;
     PIE_TRY(check_reach(arguments.server)); // before a large model is loaded in vain
-    PIE_ASSIGN(Model model, load(arguments));
-    PIE_ASSIGN(const auto server, Server::start(std::move(model), arguments.server));
-    print_welcome(arguments.server, server->port());
+    PIE_ASSIGN(const std::filesystem::path path, find_model(arguments.run.model, arguments.run.hub));
+    PIE_ASSIGN(const auto server, Server::listen(arguments.server));
+    const std::string address = address_of(arguments.server, server->port());
+    print_note(fmt::format("pie: loading {}; until then {} answers 503", path.string(), address));
+    PIE_ASSIGN(Model model, load(arguments, path));
+    print_model(arguments, model);
+    server->serve(std::move(model));
+    print_welcome(address);
     while (!interrupted()) {
         std::this_thread::sleep_for(std::chrono::milliseconds(50));
     }

@@ -43,6 +43,15 @@ const char* name_of(Method method) {
     return "";
 }
 
+// What monitors ask for every few seconds would fill the log.
+spdlog::level::level_enum log_level(const ServedRequest& served) {
+    if (served.status >= 500) {
+        return spdlog::level::err;
+    }
+    const bool is_probe = served.endpoint.ends_with("/health") || served.endpoint == "/metrics";
+    return is_probe && served.status < 400 ? spdlog::level::debug : spdlog::level::info;
+}
+
 } // namespace
 
 Trace::~Trace() {
@@ -56,7 +65,7 @@ Trace::~Trace() {
                        served.update.tokens_encoded, served.tokens_predicted);
         line += late_;
     }
-    spdlog::log(served.status >= 500 ? spdlog::level::err : spdlog::level::info, line);
+    spdlog::log(log_level(served), line);
     state_.metrics.count(served);
 }
 

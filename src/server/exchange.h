@@ -13,6 +13,7 @@
 
 #include <pie/result.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -98,8 +99,8 @@ void add_route(httplib::Server& server, ServerState& state, Method method, const
                const char* label, Handler handler);
 
 // Before any route: whether the request may come in, and its trace. Behind them: errors that the library
-// found.
-void add_gate(httplib::Server& server, ServerState& state);
+// found. As long as `state` is null, no request comes further, and routes may be added.
+void add_gate(httplib::Server& server, const ServerOptions& options, const std::atomic<ServerState*>& state);
 
 void add_completion_routes(httplib::Server& server, ServerState& state);
 void add_document_routes(httplib::Server& server, ServerState& state);

@@ -6,6 +6,7 @@
 #include <httplib.h>
 
 #include <algorithm>
+#include <atomic>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -79,22 +80,42 @@ std::optional<Refusal> refuse_large(ServerState& state, const httplib::Request& 
     return std::nullopt;
 }
 
+std::optional<Refusal> refuse_access(const ServerOptions& options, const httplib::Request& request) {
+    if (!options.api_key.is_set()) {
+        return refuse_stranger(options, request);
+    }
+    if (!is_public(request.path) && !options.api_key.matches(presented_key(request))) {
+        return Refusal{401, "the API key is missing or wrong; send it as 'Authorization: Bearer KEY'"};
+    }
+    return std::nullopt;
+}
+
 std::optional<Refusal> refusal(ServerState& state, const httplib::Request& request, Trace& trace) {
-    const ServerOptions& options = state.options;
     if (state.stopping) {
         return Refusal{503, "the server is shutting down"};
     }
-    if (options.api_key.is_set()) {
-        if (!is_public(request.path) && !options.api_key.matches(presented_key(request))) {
-            return Refusal{401, "the API key is missing or wrong; send it as 'Authorization: Bearer KEY'"};
-        }
-    } else if (auto stranger = refuse_stranger(options, request)) {
-        return stranger;
+    if (auto access = refuse_access(state.options, request)) {
+        return access;
     }
     if (auto form = refuse_form(request)) {
         return form;
     }
     return refuse_large(state, request, trace);
+}
+
+void refuse(httplib::Response& response, const Refusal& refused) {
+    response.status = refused.status;
+    response.set_content(error_json(refused.status, refused.message), json_type);
+}
+
+void refuse_while_loading(const ServerOptions& options, const httplib::Request& request,
+                          httplib::Response& response) {
+    if (const auto refused = refuse_access(options, request)) {
+        refuse(response, *refused);
+        return;
+    }
+    response.set_header("Retry-After", "1");
+    refuse(response, {503, "Loading model"}); // llama-server's words
 }
 
 // A pattern is one place that varies, between texts that do not.
@@ -147,8 +168,7 @@ std::string explanation(int status, const ServerOptions& options) {
     }
 }
 
-void allow_origin(httplib::Server& server, const ServerState& state) {
-    const std::string& origin = state.options.cors_origin;
+void allow_origin(httplib::Server& server, const std::string& origin) {
     if (origin.empty()) {
         return;
     }
@@ -162,28 +182,33 @@ void allow_origin(httplib::Server& server, const ServerState& state) {
 
 } // namespace
 
-void add_gate(httplib::Server& server, ServerState& state) {
-    server.set_pre_routing_handler([&state](const httplib::Request& request, httplib::Response& response) {
-        auto trace = std::make_shared<Trace>(state);
+void add_gate(httplib::Server& server, const ServerOptions& options, const std::atomic<ServerState*>& ready) {
+    using enum httplib::Server::HandlerResponse;
+    server.set_pre_routing_handler([&](const httplib::Request& request, httplib::Response& response) {
+        ServerState* const state = ready.load(std::memory_order_acquire);
+        if (state == nullptr) {
+            refuse_while_loading(options, request, response);
+            return Handled;
+        }
+        auto trace = std::make_shared<Trace>(*state);
         trace->method = request.method;
         response.user_data.set(trace_key, trace);
         // A browser asks for permission without the key.
-        const bool asks = request.method == "OPTIONS" && !state.options.cors_origin.empty();
-        const auto refused = asks ? std::nullopt : refusal(state, request, *trace);
+        const bool asks = request.method == "OPTIONS" && !options.cors_origin.empty();
+        const auto refused = asks ? std::nullopt : refusal(*state, request, *trace);
         if (!refused) {
-            return httplib::Server::HandlerResponse::Unhandled;
+            return Unhandled;
         }
-        Exchange{state, request, response, trace}.fail(refused->status,
-                                                       error_json(refused->status, refused->message));
-        return httplib::Server::HandlerResponse::Handled;
+        refuse(response, *refused);
+        return Handled;
     });
-    server.set_error_handler([&state](const httplib::Request& request, httplib::Response& response) {
-        if (response.body.empty()) {
-            tell_method(state, request, response);
+    server.set_error_handler([&](const httplib::Request& request, httplib::Response& response) {
+        const ServerState* const state = ready.load(std::memory_order_acquire);
+        if (response.body.empty() && state != nullptr) {
+            tell_method(*state, request, response);
         }
         if (response.body.empty()) {
-            response.set_content(error_json(response.status, explanation(response.status, state.options)),
-                                 json_type);
+            response.set_content(error_json(response.status, explanation(response.status, options)), json_type);
         }
     });
     server.set_exception_handler(
@@ -196,7 +221,7 @@ void add_gate(httplib::Server& server, ServerState& state) {
             (*trace)->served.status = response.status;
         }
     });
-    allow_origin(server, state);
+    allow_origin(server, options.cors_origin);
 }
 
 } // namespace pie

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <httplib.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -15,8 +16,10 @@
 namespace pie {
 
 struct Server::Http {
-    explicit Http(const ServerOptions& options) : server(make_http_server(options)) {}
+    explicit Http(ServerOptions the_options) : options(std::move(the_options)), server(make_http_server(options)) {}
 
+    ServerOptions options;
+    std::atomic<ServerState*> ready = nullptr; // what requests may reach
     std::unique_ptr<httplib::Server> server;
     std::thread listener;
 };
@@ -52,31 +55,31 @@ Result<void> check_reach(const ServerOptions& options) {
                     options.host));
 }
 
-Server::Server(std::unique_ptr<ServerState> state, std::unique_ptr<Http> http)
-    : state_(std::move(state)), http_(std::move(http)) {}
+Server::Server(std::unique_ptr<Http> http) : http_(std::move(http)) {}
 
 Server::~Server() {
     stop();
 }
 
-Result<std::unique_ptr<Server>> Server::start(Model model, ServerOptions options) {
+Result<std::unique_ptr<Server>> Server::listen(ServerOptions options) {
     PIE_TRY(check_reach(options));
-    auto http = std::make_unique<Http>(options);
-    std::unique_ptr<Server> server(
-        new Server(std::make_unique<ServerState>(std::move(model), std::move(options)), std::move(http)));
-    PIE_TRY(server->listen());
+    auto http = std::make_unique<Http>(std::move(options));
+    std::unique_ptr<Server> server(new Server(std::move(http)));
+    PIE_TRY(server->bind());
     return server;
 }
 
-Result<void> Server::listen() {
+Result<std::unique_ptr<Server>> Server::start(Model model, ServerOptions options) {
+    PIE_ASSIGN(std::unique_ptr<Server> server, listen(std::move(options)));
+    server->serve(std::move(model));
+    return server;
+}
+
+Result<void> Server::bind() {
     httplib::Server& server = *http_->server;
-    const ServerOptions& options = state_->options;
+    const ServerOptions& options = http_->options;
     set_limits(server, options);
-    add_gate(server, *state_);
-    add_completion_routes(server, *state_);
-    add_document_routes(server, *state_);
-    add_model_routes(server, *state_);
-    add_slot_routes(server, *state_);
+    add_gate(server, options, http_->ready);
     errno = 0;
     if (options.port == 0) {
         port_ = server.bind_to_any_port(options.host);
@@ -93,13 +96,27 @@ Result<void> Server::listen() {
     return {};
 }
 
+void Server::serve(Model model) {
+    httplib::Server& server = *http_->server;
+    state_ = std::make_unique<ServerState>(std::move(model), http_->options);
+    add_completion_routes(server, *state_);
+    add_document_routes(server, *state_);
+    add_model_routes(server, *state_);
+    add_slot_routes(server, *state_);
+    http_->ready.store(state_.get(), std::memory_order_release); // no thread looks at routes before
+}
+
 void Server::stop() {
-    state_->stopping = true;
+    if (state_) {
+        state_->stopping = true;
+    }
     http_->server->stop();
     if (http_->listener.joinable()) {
         http_->listener.join();
     }
-    state_->recorder.reset();
+    if (state_) {
+        state_->recorder.reset();
+    }
 }
 
 } // namespace pie

@@ -48,7 +48,12 @@ Result<void> check_reach(const ServerOptions& options);
 
 class Server {
   public:
-    // Serves from now on. Errors: those of check_reach, io (the address cannot be listened on).
+    // Listens from now on; until serve(), every request is answered with 503, "Loading model". Errors: those
+    // of check_reach, io (the address cannot be listened on).
+    static Result<std::unique_ptr<Server>> listen(ServerOptions options);
+    // Once; with this model from now on.
+    void serve(Model model);
+    // Both.
     static Result<std::unique_ptr<Server>> start(Model model, ServerOptions options);
     ~Server(); // stops
     Server(const Server&) = delete;
@@ -61,11 +66,11 @@ class Server {
 
   private:
     struct Http;
-    Server(std::unique_ptr<ServerState> state, std::unique_ptr<Http> http);
-    Result<void> listen();
+    explicit Server(std::unique_ptr<Http> http);
+    Result<void> bind();
 
-    std::unique_ptr<ServerState> state_;
     std::unique_ptr<Http> http_;
+    std::unique_ptr<ServerState> state_; // null before serve()
     int port_ = 0;
 };
 

@@ -469,6 +469,46 @@ TEST_CASE("stopping ends what is served, with an answer") {
     CHECK_FALSE(server.client->Get("/health"));
 }
 
+TEST_CASE("while the model loads it listens, and says so to everybody whom it would answer") {
+    spdlog::set_level(spdlog::level::off);
+    auto started = Server::listen({.port = 0, .api_key = ApiKey("secret")});
+    REQUIRE(started);
+    const std::unique_ptr<Server> server = *std::move(started);
+    httplib::Client client("127.0.0.1", server->port());
+    const auto check_loading = [](const httplib::Result& answer) {
+        REQUIRE(answer);
+        CHECK(answer->status == 503);
+        CHECK(answer->get_header_value("Retry-After") == "1");
+        CHECK(answer->body ==
+              R"({"error":{"code":503,"message":"Loading model","type":"unavailable_error"}})");
+    };
+    check_loading(client.Get("/health"));
+    const auto stranger = client.Get("/v1/models");
+    REQUIRE(stranger);
+    CHECK(stranger->status == 401);
+    client.set_bearer_token_auth("secret");
+    check_loading(client.Get("/v1/models"));
+    check_loading(client.Post("/infill", "{}", "application/json"));
+    check_loading(client.Get("/none"));
+
+    const ScratchFolder scratch;
+    testing::write_tiny_model(repository_model(), scratch.path / "tiny.gguf");
+    server->serve(Model::load(scratch.path / "tiny.gguf", {.n_threads = 1, .n_ctx = 256}).value());
+    const auto health = client.Get("/health");
+    REQUIRE(health);
+    CHECK(health->status == 200);
+    const auto none = client.Get("/none");
+    REQUIRE(none);
+    CHECK(none->status == 404);
+}
+
+TEST_CASE("a server that is stopped while the model loads ends") {
+    auto server = Server::listen({.port = 0});
+    REQUIRE(server);
+    (*server)->stop();
+    CHECK_FALSE(httplib::Client("127.0.0.1", (*server)->port()).Get("/health"));
+}
+
 TEST_CASE("an address in use, or none, is told") {
     const TestServer server;
     ServerOptions same;
