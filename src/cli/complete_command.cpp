@@ -77,6 +77,8 @@ Result<void> run_complete(const CompleteArguments& arguments) {
 void add_complete_command(CLI::App& app, CommandRun& run) {
     auto arguments = std::make_shared<CompleteArguments>();
     CLI::App* command = app.add_subcommand("complete", "Complete a file at a place in it");
+    command->footer(
+        "Examples:\n  pie complete src/main.cpp:42:9\n  pie complete src/main.cpp:42:9 -n 32 --stream");
     command->add_option("place", arguments->place, "FILE:LINE:COL, both from 1; columns are characters")
         ->required();
     add_run_flags(*command, arguments->run);

@@ -206,6 +206,7 @@ void add_demo_command(CLI::App& app, CommandRun& run) {
     auto arguments = std::make_shared<DemoArguments>();
     CLI::App* command =
         app.add_subcommand("demo", "Edit a source file in a scripted session, beside full recompute");
+    command->footer("Examples:\n  pie demo\n  pie demo -m smollm2-135m --json");
     add_run_flags(*command, arguments->run);
     add_reuse_flags(*command, arguments->reuse);
     add_completion_flags(*command, arguments->completion);

@@ -93,6 +93,8 @@ void add_edit_command(CLI::App& app, CommandRun& run) {
     CLI::App* command = app.add_subcommand(
         "edit",
         "Turn one text into another in the cache, complete at a place, and compare with full recompute");
+    command->footer("Examples:\n  pie edit before.py after.py --at 12:5\n"
+                    "  pie edit before.py after.py --at 12:5 --method pie --json");
     command->add_option("before", arguments->before, "File before the edit, encoded first")->required();
     command->add_option("after", arguments->after, "File after the edit")->required();
     command->add_option("--at", arguments->place, "LINE:COL in the file after the edit, both from 1")

@@ -144,7 +144,7 @@ TEST_CASE("where the reader of a pipe is gone, it ends without a word") {
     const Ended ended = work.complete(work.write("add.py", code) + ":2:12", {"--stream"});
     close(ends[1]);
     CHECK(ended.status == 1);
-    CHECK(ended.err.empty());
+    CHECK(ended.err == "");
 }
 
 TEST_CASE("bad input: a message that says what to do, and the exit status") {

@@ -1,5 +1,6 @@
 #include "cli/run_flags.h"
 
+#include "cli/validators.h"
 #include "engine/sampler_order.h"
 
 #include <ggml.h>
@@ -39,7 +40,7 @@ void add_sampler_flags(CLI::App& command, SamplingOptions& sampling) {
     command
         .add_option("--repeat-last-n", sampling.penalty_last_n,
                     "Tokens seen lately, the context's among them")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
     command
         .add_option_function<std::vector<std::string>>(
@@ -89,10 +90,10 @@ void add_completion_flags(CLI::App& command, CompletionOptions& options) {
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();
     command.add_option("--temp", sampling.temperature, "Temperature; 0 takes the likeliest token")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
     command.add_option("--top-k", sampling.top_k, "Draw among the k likeliest tokens; 0: all")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
     command.add_option("--top-p", sampling.top_p, "Draw among the likeliest that make up this probability")
         ->check(CLI::Range(0.0, 1.0))
@@ -107,12 +108,12 @@ void add_completion_flags(CLI::App& command, CompletionOptions& options) {
     command
         .add_option("--indent", options.stop.n_indent,
                     "End at a line, but the first, that is indented by fewer spaces and tabs; 0: never")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
     command
         .add_option("--predict-ms", options.stop.predict_milliseconds_max,
                     "End with the first line that is complete after this time; 0: never")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
     command
         .add_option("--draft-max", options.draft_max,
@@ -122,24 +123,23 @@ void add_completion_flags(CLI::App& command, CompletionOptions& options) {
 }
 
 void add_reuse_flags(CLI::App& command, ReuseOptions& options) {
-    command
-        .add_option("--method", options.method, "How the cache is reused: full, cfe, reuse, pie or pie+seam")
-        ->transform(CLI::CheckedTransformer(methods))
+    command.add_option("--method", options.method, "How the cache is reused")
+        ->transform(one_of(methods))
         ->default_str(method_name(options.method));
     command.add_option("--seam", options.seam, "Tokens encoded again behind each edit, for pie+seam")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
     command
         .add_option("--repair", options.repair,
                     "Most tokens beyond the seams that are encoded again because completions looked at them, "
                     "for pie+seam")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
     command
         .add_option("--update-ms", options.milliseconds,
                     "Shorten seams and repair to what this machine is expected to encode in this time; 0: do "
                     "not")
-        ->check(CLI::NonNegativeNumber)
+        ->check(at_least(0))
         ->capture_default_str();
 }
 

@@ -5,6 +5,7 @@
 #include "cli/command.h"
 #include "cli/run_flags.h"
 #include "cli/terminal.h"
+#include "cli/validators.h"
 #include "engine/threads.h"
 #include "server/client_config.h"
 #include "server/server.h"
@@ -155,14 +156,14 @@ void add_engine_flags(CLI::App& command, ServeArguments& arguments) {
         ->check(CLI::Range(1, 1 << 20))
         ->capture_default_str();
     command.add_option("--cache-ram", arguments.cache_ram_mb, "Memory for all caches together, in MB")
-        ->check(CLI::PositiveNumber)
+        ->check(CLI::Range(size_t{1}, size_t{1'000'000'000}))
         ->capture_default_str();
     command.add_option("--snapshots", arguments.snapshots,
                        "A folder for caches that do not fit, and that the next start goes on with");
     command
         .add_option("--infill-layout", arguments.model.prompt,
                     "What stands behind the last marker: the cursor's line, or nothing, as with llama-server")
-        ->transform(CLI::CheckedTransformer(infill_layouts))
+        ->transform(one_of(infill_layouts))
         ->default_str("line");
     command.add_option("--alias", arguments.server.model_name, "The model's name as clients are told");
 }
@@ -172,6 +173,9 @@ void add_engine_flags(CLI::App& command, ServeArguments& arguments) {
 void add_serve_command(CLI::App& app, CommandRun& run) {
     auto arguments = std::make_shared<ServeArguments>();
     CLI::App* command = app.add_subcommand("serve", "Serve editors over HTTP, as llama-server does");
+    command->footer(
+        "Examples:\n  pie serve\n  pie serve -m qwen2.5-coder-0.5b --port 8013 --snapshots snapshots\n"
+        "  pie serve --print-config vim");
     add_run_flags(*command, arguments->run);
     add_engine_flags(*command, *arguments);
     add_access_flags(*command, *arguments);

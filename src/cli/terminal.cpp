@@ -7,11 +7,14 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 
 namespace pie {
 namespace {
+
+int output_error_number = 0; // of the first failure; a stream forgets it
 
 int descriptor_of(Stream stream) {
     return stream == Stream::out ? STDOUT_FILENO : STDERR_FILENO;
@@ -54,7 +57,14 @@ void hold_standard_streams() {
 }
 
 bool flush_output() {
-    return std::fflush(stdout) == 0 && std::ferror(stdout) == 0;
+    if (std::fflush(stdout) != 0 && output_error_number == 0) {
+        output_error_number = errno;
+    }
+    return output_error_number == 0;
+}
+
+int output_error() {
+    return output_error_number;
 }
 
 void print_note(std::string_view line) {

@@ -1,7 +1,8 @@
 #pragma once
 
 // What the two output streams are: the one place that knows of terminals, colours and NO_COLOR. Colour is
-// used on a terminal only, and never where NO_COLOR is set or TERM is "dumb". Any thread may call.
+// used on a terminal only, and never where NO_COLOR is set or TERM is "dumb". The main thread writes to
+// standard output; any thread may call the rest.
 
 #include "base/progress.h"
 
@@ -20,6 +21,9 @@ void hold_standard_streams();
 // Whether all that was printed so far was written. Where it was not, there is nobody to go on for; main says
 // why.
 bool flush_output();
+
+// The errno of what was not written, or 0.
+int output_error();
 
 // A line on standard error. Nobody can be told that it was not written.
 void print_note(std::string_view line);
