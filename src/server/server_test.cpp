@@ -492,8 +492,8 @@ TEST_CASE("while the model loads it listens, and says so to everybody whom it wo
     check_loading(client.Get("/none"));
 
     const ScratchFolder scratch;
-    testing::write_tiny_model(repository_model(), scratch.path / "tiny.gguf");
-    server->serve(Model::load(scratch.path / "tiny.gguf", {.n_threads = 1, .n_ctx = 256}).value());
+    testing::write_tiny_model(test::repository_model(), scratch.path / "tiny.gguf");
+    server->serve(Model::load(scratch.path / "tiny.gguf", {.n_threads = 1, .n_ctx = 1024}).value());
     const auto health = client.Get("/health");
     REQUIRE(health);
     CHECK(health->status == 200);
