@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <system_error>
@@ -43,10 +44,14 @@ tl::unexpected<Error> fail_file(std::string_view action, const std::filesystem::
     return tl::unexpected<Error>(file_error(action, path, error_number));
 }
 
-int open_retrying(const std::filesystem::path& path, int flags) {
+mode_t file_mode(FileAccess access) {
+    return access == FileAccess::owner_only ? 0600 : 0666;
+}
+
+int open_retrying(const std::filesystem::path& path, int flags, FileAccess access = FileAccess::shared) {
     int number = -1;
     do {
-        number = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
+        number = ::open(path.c_str(), flags | O_CLOEXEC, file_mode(access));
     } while (number < 0 && errno == EINTR);
     return number;
 }
@@ -60,11 +65,38 @@ void flush_folder(const std::filesystem::path& folder) {
     }
 }
 
+bool is_regular(int descriptor) {
+    struct stat status = {};
+    return ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+Result<void> create_private_folders(const std::filesystem::path& path) {
+    std::filesystem::path made;
+    for (const std::filesystem::path& name : path) {
+        made /= name;
+        if (::mkdir(made.c_str(), 0700) != 0 && errno != EEXIST) {
+            return fail_file("create the folder", path, errno);
+        }
+    }
+    std::error_code error;
+    if (!std::filesystem::is_directory(path, error)) {
+        return fail_file("create the folder", path, ENOTDIR);
+    }
+    return {};
+}
+
 } // namespace
 
 Error file_error(std::string_view action, const std::filesystem::path& path, int error_number) {
     return Error{code_of(error_number),
                  fmt::format("cannot {} '{}': {}", action, path.string(), reason_of(error_number))};
+}
+
+std::string_view file_error_reason(const Error& error) {
+    constexpr std::string_view behind_path = "': ";
+    const std::string_view message = error.message;
+    const size_t found = message.rfind(behind_path);
+    return found == std::string_view::npos ? "" : message.substr(found + behind_path.size());
 }
 
 Descriptor::~Descriptor() {
@@ -73,12 +105,17 @@ Descriptor::~Descriptor() {
     }
 }
 
-Result<FileReader> FileReader::open(const std::filesystem::path& path) {
+Result<FileReader> FileReader::open(const std::filesystem::path& path, FileKind kind) {
     FileReader reader;
     reader.path_ = path;
-    reader.descriptor_ = Descriptor(open_retrying(path, O_RDONLY));
+    // A pipe is opened without waiting for its writer.
+    reader.descriptor_ =
+        Descriptor(open_retrying(path, O_RDONLY | (kind == FileKind::regular ? O_NONBLOCK : 0)));
     if (reader.descriptor_.number() < 0) {
         return fail_file("read", path, errno);
+    }
+    if (kind == FileKind::regular && !is_regular(reader.descriptor_.number())) {
+        return fail(ErrorCode::io, fmt::format("cannot read '{}': it is no regular file", path.string()));
     }
     return reader;
 }
@@ -127,8 +164,8 @@ Result<void> FileWriter::close() {
     return {};
 }
 
-Result<std::string> read_file(const std::filesystem::path& path, uint64_t size_bytes_max) {
-    PIE_ASSIGN(FileReader reader, FileReader::open(path));
+Result<std::string> read_file(const std::filesystem::path& path, uint64_t size_bytes_max, FileKind kind) {
+    PIE_ASSIGN(FileReader reader, FileReader::open(path, kind));
     std::string content;
     constexpr size_t chunk_bytes = size_t{1} << 16;
     while (true) {
@@ -146,23 +183,43 @@ Result<std::string> read_file(const std::filesystem::path& path, uint64_t size_b
     }
 }
 
-Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content) {
-    std::filesystem::path temporary = path;
-    temporary += fmt::format(".{}.partial", getpid());
+Result<UnfinishedFile> create_unfinished(const std::filesystem::path& place, FileAccess access) {
+    static std::atomic<uint64_t> count = 0;
+    constexpr int tries_max = 1000; // killed processes of the same number may have left some
+    for (int i = 0; i < tries_max; ++i) {
+        UnfinishedFile file;
+        file.path = fmt::format("{}.{}.{}{}", place.string(), getpid(), ++count, unfinished_suffix);
+        file.writer.path_ = file.path;
+        file.writer.descriptor_ = Descriptor(open_retrying(file.path, O_WRONLY | O_CREAT | O_EXCL, access));
+        if (file.writer.descriptor_.number() >= 0) {
+            return file;
+        }
+        if (errno != EEXIST) {
+            break;
+        }
+    }
+    return fail_file("write", place, errno);
+}
+
+Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content,
+                               FileAccess access) {
+    PIE_ASSIGN(UnfinishedFile file, create_unfinished(path, access));
     const auto write_whole = [&]() -> Result<void> {
-        PIE_ASSIGN(FileWriter writer, FileWriter::open(temporary, WriteFrom::start));
-        PIE_TRY(writer.write(content));
-        PIE_TRY(writer.close());
-        return move_into_place(temporary, path);
+        PIE_TRY(file.writer.write(content));
+        PIE_TRY(file.writer.close());
+        return move_into_place(file.path, path);
     };
     auto written = write_whole();
     if (!written) {
-        ::unlink(temporary.c_str());
+        ::unlink(file.path.c_str());
     }
     return written;
 }
 
-Result<void> create_folder(const std::filesystem::path& path) {
+Result<void> create_folder(const std::filesystem::path& path, FileAccess access) {
+    if (access == FileAccess::owner_only) {
+        return create_private_folders(path);
+    }
     std::error_code error;
     std::filesystem::create_directories(path, error);
     if (error) {

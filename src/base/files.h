@@ -15,13 +15,23 @@
 
 namespace pie {
 
+struct UnfinishedFile;
+
+// What may be read: from a pipe or a device a reader may wait for ever.
+enum class FileKind { any, regular };
+
+// Who may read what is made: as the umask says, or nobody but its owner.
+enum class FileAccess { shared, owner_only };
+
 // The whole file; too_large beyond `size_bytes_max`.
-Result<std::string> read_file(const std::filesystem::path& path, uint64_t size_bytes_max);
+Result<std::string> read_file(const std::filesystem::path& path, uint64_t size_bytes_max,
+                              FileKind kind = FileKind::any);
 
-Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content);
+Result<void> write_file_atomic(const std::filesystem::path& path, std::string_view content,
+                               FileAccess access = FileAccess::shared);
 
-// With its parents; a folder that is there already is fine.
-Result<void> create_folder(const std::filesystem::path& path);
+// With its parents; a folder that is there already is fine, and keeps its access.
+Result<void> create_folder(const std::filesystem::path& path, FileAccess access = FileAccess::shared);
 
 // Renames within a file system, and makes the new name last through a power cut.
 Result<void> move_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
@@ -33,6 +43,9 @@ Result<void> check_free_space(const std::filesystem::path& folder, uint64_t need
 
 // "cannot `action` 'path': reason", from an errno.
 Error file_error(std::string_view action, const std::filesystem::path& path, int error_number);
+
+// Why, of such an error, without the path, for whom that does not concern; empty: it is another error.
+std::string_view file_error_reason(const Error& error);
 
 // Owns a file descriptor.
 class Descriptor {
@@ -55,7 +68,7 @@ class Descriptor {
 
 class FileReader {
   public:
-    static Result<FileReader> open(const std::filesystem::path& path);
+    static Result<FileReader> open(const std::filesystem::path& path, FileKind kind = FileKind::any);
     Result<size_t> read(char* buffer, size_t size_bytes); // 0 at the end of the file
 
   private:
@@ -72,9 +85,23 @@ class FileWriter {
     Result<void> close(); // flushed to the disk; without it, what was written may be lost in a power cut
 
   private:
+    friend Result<UnfinishedFile> create_unfinished(const std::filesystem::path&, FileAccess);
+
     std::filesystem::path path_;
     Descriptor descriptor_;
 };
+
+// How the names of unfinished files end; a process that is killed leaves its own.
+inline constexpr std::string_view unfinished_suffix = ".partial";
+
+// A file that is to be moved into its place once it is whole.
+struct UnfinishedFile {
+    std::filesystem::path path;
+    FileWriter writer;
+};
+
+// Beside `place`, under a name that nobody has: what a stranger put there is not written to.
+Result<UnfinishedFile> create_unfinished(const std::filesystem::path& place, FileAccess access);
 
 // Held by one process at a time, for as long as the object lives; the lock goes with the process, however it
 // ends.

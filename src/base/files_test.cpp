@@ -4,12 +4,14 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <string>
 #include <thread>
 
 namespace fs = std::filesystem;
@@ -95,6 +97,70 @@ TEST_CASE("a full disk is said, and leaves the old file as it was") {
     }
     CHECK(pie::read_file(file, 100).value() == "old");
     CHECK(entries_in(scratch.path) == 1);
+}
+
+TEST_CASE("a pipe is not waited for where a regular file belongs") {
+    const ScratchFolder scratch;
+    const fs::path fifo = scratch.path / "fifo";
+    REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+    const auto refused = pie::read_file(fifo, 100, pie::FileKind::regular);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().code == ErrorCode::io);
+    CHECK(pie::file_error_reason(refused.error()) == "it is no regular file");
+    CHECK_FALSE(pie::read_file("/dev/zero", 100, pie::FileKind::regular));
+    REQUIRE(pie::write_file_atomic(scratch.path / "file", "x"));
+    CHECK(pie::read_file(scratch.path / "file", 100, pie::FileKind::regular).value() == "x");
+}
+
+TEST_CASE("what a stranger put where an unfinished file would lie is not written to") {
+    const ScratchFolder scratch;
+    const fs::path file = scratch.path / "file";
+    const fs::path victim = scratch.path / "victim";
+    REQUIRE(pie::write_file_atomic(victim, "kept"));
+    const auto first = pie::create_unfinished(file, pie::FileAccess::shared);
+    REQUIRE(first);
+    const std::string name = first->path.string(); // file.PID.COUNT.partial
+    const size_t count_begin = name.rfind('.', name.size() - pie::unfinished_suffix.size() - 1) + 1;
+    const uint64_t count = std::stoull(name.substr(count_begin));
+    const auto planted = [&](uint64_t n) {
+        return name.substr(0, count_begin) + std::to_string(n) + std::string(pie::unfinished_suffix);
+    };
+    for (uint64_t n = count + 1; n <= count + 3; ++n) {
+        fs::create_symlink(victim, planted(n));
+    }
+    fs::create_symlink(victim, file.string() + "." + std::to_string(getpid()) + ".partial");
+    REQUIRE(pie::write_file_atomic(file, "new"));
+    CHECK(pie::read_file(file, 100).value() == "new");
+    CHECK(pie::read_file(victim, 100).value() == "kept");
+    CHECK(fs::is_symlink(planted(count + 1)));
+    CHECK_FALSE(fs::is_symlink(file));
+}
+
+TEST_CASE("what is for its owner alone has those rights whatever the umask, and its folders too") {
+    const ScratchFolder scratch;
+    const mode_t before = umask(0);
+    const fs::path folder = scratch.path / "a" / "b";
+    const bool made = pie::create_folder(folder, pie::FileAccess::owner_only).has_value() &&
+                      pie::write_file_atomic(folder / "private", "x", pie::FileAccess::owner_only) &&
+                      pie::write_file_atomic(folder / "shared", "x");
+    umask(before);
+    REQUIRE(made);
+    const auto rights = [](const fs::path& path) {
+        return static_cast<unsigned>(fs::status(path).permissions());
+    };
+    CHECK(rights(scratch.path / "a") == 0700);
+    CHECK(rights(folder) == 0700);
+    CHECK(rights(folder / "private") == 0600);
+    CHECK(rights(folder / "shared") == 0666);
+
+    fs::permissions(folder, fs::perms(0750));
+    CHECK(pie::create_folder(folder, pie::FileAccess::owner_only)); // somebody's own
+    CHECK(rights(folder) == 0750);
+    CHECK(pie::create_folder(folder.string() + "/", pie::FileAccess::owner_only));
+    const auto file = pie::create_folder(folder / "private", pie::FileAccess::owner_only);
+    REQUIRE_FALSE(file);
+    CHECK(pie::file_error_reason(file.error()) == "Not a directory");
+    CHECK_FALSE(pie::create_folder(folder / "private" / "c", pie::FileAccess::owner_only));
 }
 
 TEST_CASE("a lock is held by one process at a time, and goes with it") {

@@ -1,14 +1,11 @@
 #include "cache/snapshot_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 #include <xxhash.h>
 #include <zstd.h>
 
-#include <atomic>
 #include <bit>
-#include <cerrno>
 #include <cstddef>
 #include <utility>
 
@@ -35,22 +32,6 @@ uint64_t checksum_of(const SnapshotHeader& header) {
     return XXH3_64bits(&header, offsetof(SnapshotHeader, checksum));
 }
 
-// No other writer's, of this process or another.
-std::filesystem::path unfinished_name(const std::filesystem::path& path) {
-    static std::atomic<uint64_t> count = 0;
-    return fmt::format("{}.{}.{}{}", path.string(), getpid(), ++count, unfinished_suffix);
-}
-
-// Empty, and nobody else's to read.
-Result<void> create_private_file(const std::filesystem::path& path) {
-    ::unlink(path.c_str()); // of a process of the same number that was killed
-    const Descriptor file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (file.number() < 0) {
-        return tl::unexpected<Error>(file_error("write", path, errno));
-    }
-    return {};
-}
-
 } // namespace
 
 tl::unexpected<Error> fail_damaged(const std::filesystem::path& path, std::string_view what) {
@@ -59,19 +40,18 @@ tl::unexpected<Error> fail_damaged(const std::filesystem::path& path, std::strin
                             path.string(), what));
 }
 
-SnapshotWriter::UnfinishedFile::~UnfinishedFile() {
+SnapshotWriter::UnfinishedName::~UnfinishedName() {
     if (!path_.empty()) {
         ::unlink(path_.c_str()); // fails where it is in its place already
     }
 }
 
-SnapshotWriter::SnapshotWriter(const std::filesystem::path& path)
-    : path_(path), unfinished_(unfinished_name(path)) {}
+SnapshotWriter::SnapshotWriter(const std::filesystem::path& path, UnfinishedFile file)
+    : path_(path), unfinished_(std::move(file.path)), file_(std::move(file.writer)) {}
 
 Result<SnapshotWriter> SnapshotWriter::open(const std::filesystem::path& path, SnapshotHeader header) {
-    SnapshotWriter writer(path);
-    PIE_TRY(create_private_file(writer.unfinished_.path()));
-    PIE_ASSIGN(writer.file_, FileWriter::open(writer.unfinished_.path(), WriteFrom::end));
+    PIE_ASSIGN(UnfinishedFile file, create_unfinished(path, FileAccess::owner_only));
+    SnapshotWriter writer(path, std::move(file));
     header.checksum = checksum_of(header);
     writer.seed_ = header.checksum;
     PIE_TRY(writer.file_.write(bytes_of(header)));
@@ -98,7 +78,7 @@ Result<void> SnapshotWriter::finish() {
 }
 
 Result<SnapshotReader> SnapshotReader::open(const std::filesystem::path& path) {
-    PIE_ASSIGN(FileReader file, FileReader::open(path));
+    PIE_ASSIGN(FileReader file, FileReader::open(path, FileKind::regular));
     SnapshotReader reader(path, std::move(file));
     PIE_TRY(reader.read_header());
     return reader;

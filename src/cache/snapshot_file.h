@@ -46,12 +46,12 @@ class SnapshotWriter {
 
   private:
     // Gone with its owner, unless it was moved into its place.
-    class UnfinishedFile {
+    class UnfinishedName {
       public:
-        explicit UnfinishedFile(std::filesystem::path path) : path_(std::move(path)) {}
-        UnfinishedFile(UnfinishedFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-        UnfinishedFile& operator=(UnfinishedFile&&) = delete;
-        ~UnfinishedFile();
+        explicit UnfinishedName(std::filesystem::path path) : path_(std::move(path)) {}
+        UnfinishedName(UnfinishedName&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+        UnfinishedName& operator=(UnfinishedName&&) = delete;
+        ~UnfinishedName();
 
         const std::filesystem::path& path() const { return path_; }
 
@@ -59,10 +59,10 @@ class SnapshotWriter {
         std::filesystem::path path_;
     };
 
-    explicit SnapshotWriter(const std::filesystem::path& path);
+    SnapshotWriter(const std::filesystem::path& path, UnfinishedFile file);
 
     std::filesystem::path path_;
-    UnfinishedFile unfinished_;
+    UnfinishedName unfinished_;
     FileWriter file_;
     uint64_t seed_ = 0; // of the next section's checksum
     std::vector<char> compressed_;
@@ -94,8 +94,5 @@ class SnapshotReader {
 
 // "snapshot 'path' is damaged: what; delete it, and the text is encoded anew"
 tl::unexpected<Error> fail_damaged(const std::filesystem::path& path, std::string_view what);
-
-// How the temporary names of unfinished files end; a process that is killed leaves its own.
-inline constexpr std::string_view unfinished_suffix = ".partial";
 
 } // namespace pie

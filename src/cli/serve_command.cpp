@@ -1,5 +1,6 @@
 // pie serve: the HTTP server that editors' plugins talk to.
 
+#include "base/files.h"
 #include "base/interrupt.h"
 #include "base/units.h"
 #include "cli/command.h"
@@ -15,7 +16,9 @@
 #include <fmt/format.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <map>
@@ -79,6 +82,18 @@ Result<Model> load(const ServeArguments& arguments, const std::filesystem::path&
     return Model::load(path, options);
 }
 
+// Before a large model is loaded, and texts are lost.
+Result<void> check_snapshot_folder(const std::string& folder) {
+    if (folder.empty()) {
+        return {};
+    }
+    PIE_TRY(create_folder(folder, FileAccess::owner_only));
+    if (::access(folder.c_str(), R_OK | W_OK | X_OK) != 0) {
+        return tl::unexpected<Error>(file_error("write into the folder", folder, errno));
+    }
+    return {};
+}
+
 void print_model(const ServeArguments& arguments, const Model& model) {
     const int32_t n_threads = arguments.run.n_threads > 0 ? arguments.run.n_threads : physical_core_count();
     print_note(fmt::format("pie: {} ({}), a context of {} tokens, {} threads, at most {} for caches",
@@ -102,6 +117,7 @@ Result<void> serve(ServeArguments arguments) {
     }
     arguments.server.n_predict_max = arguments.model.n_predict_max;
     PIE_TRY(check_reach(arguments.server)); // before a large model is loaded in vain
+    PIE_TRY(check_snapshot_folder(arguments.snapshots));
     PIE_ASSIGN(const std::filesystem::path path, find_model(arguments.run.model, arguments.run.hub));
     PIE_ASSIGN(const auto server, Server::listen(arguments.server));
     const std::string address = address_of(arguments.server, server->port());

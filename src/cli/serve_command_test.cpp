@@ -83,6 +83,13 @@ TEST_CASE("it listens to other machines only with a key") {
     CHECK_FALSE(contains(let.err, "secret"));
 }
 
+TEST_CASE("a snapshot folder that is none is refused before the model is loaded") {
+    ServeProgram work;
+    const Ended ended = work.run({"serve", "-m", work.model, "--port", "0", "--snapshots", work.model});
+    CHECK(ended.status == 1);
+    CHECK(ended.err == "pie: cannot create the folder '" + work.model + "': Not a directory\n");
+}
+
 TEST_CASE("what to paste into an editor's settings") {
     ServeProgram work;
     const Ended vim = work.run({"serve", "--print-config", "vim", "--port", "9000"});

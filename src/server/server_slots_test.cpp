@@ -2,9 +2,12 @@
 
 #include "server/test_server.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
 namespace pie {
 namespace {
@@ -105,6 +108,66 @@ TEST_CASE("records that cannot be read cost time alone") {
     const SnapshotServer server(folder.path);
     CHECK(json::parse(server.get("/slots").body).empty());
     CHECK(server.ask("/infill", infill_of(lines("alpha")))["content"] == first["content"]);
+}
+
+TEST_CASE("a pipe in the snapshot folder holds up neither the start nor a request") {
+    const ScratchFolder folder;
+    const json body = infill_of(lines("alpha"));
+    {
+        const SnapshotServer server(folder.path);
+        server.ask("/infill", body);
+        server.ask("/slots/0?action=save", named);
+    }
+    std::vector<std::filesystem::path> files;
+    for (const auto& file : std::filesystem::recursive_directory_iterator(folder.path)) {
+        if (file.is_regular_file()) {
+            files.push_back(file.path());
+        }
+    }
+    REQUIRE(files.size() == 4); // a snapshot, its record, a saved cache and its content
+    for (const auto& file : files) {
+        std::filesystem::remove(file);
+        REQUIRE(mkfifo(file.c_str(), 0600) == 0);
+    }
+    const SnapshotServer server(folder.path);
+    CHECK(json::parse(server.get("/slots").body).empty());
+    CHECK(server.error_of("/slots/0?action=restore", named)["message"] ==
+          "the slot's file cannot be used: it is no regular file");
+    server.ask("/infill", body);
+}
+
+TEST_CASE("what holds source text is for its owner alone, in folders of its own") {
+    const ScratchFolder scratch;
+    const auto folder = scratch.path / "made" / "snapshots";
+    const mode_t before = umask(0);
+    {
+        const SnapshotServer server(folder);
+        server.ask("/infill", infill_of(lines("alpha")));
+        server.ask("/slots/0?action=save", named);
+    }
+    umask(before);
+    CHECK(is_private(folder));
+    size_t n_files = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+        CAPTURE(entry.path().string());
+        if (entry.is_directory()) {
+            CHECK(is_private(entry.path()));
+        } else {
+            CHECK(static_cast<unsigned>(entry.status().permissions()) == 0600);
+            ++n_files;
+        }
+    }
+    CHECK(n_files == 4);
+}
+
+TEST_CASE("a slot that the disk has no room for is answered with that") {
+    const ScratchFolder folder;
+    const SnapshotServer server(folder.path);
+    server.ask("/infill", infill_of(lines("alpha")));
+    const FileSizeLimit limit(4096);
+    CHECK(server.error_of("/slots/0?action=save", named)["message"] ==
+          "the slot's file cannot be used: the file would exceed the size limit of this shell (see 'ulimit "
+          "-f')");
 }
 
 TEST_CASE("a slot is saved, and restored into another one") {

@@ -69,17 +69,6 @@ std::optional<int32_t> slot_of(std::string_view name, std::string_view prefix) {
 
 } // namespace
 
-Result<void> create_private_folder(const fs::path& path) {
-    PIE_TRY(create_folder(path));
-    std::error_code error;
-    fs::permissions(path, fs::perms::owner_all, error);
-    if (error) {
-        return fail(ErrorCode::io, fmt::format("the folder '{}' cannot be kept from others: {}",
-                                               path.string(), error.message()));
-    }
-    return {};
-}
-
 Result<void> write_content(const fs::path& path, const PromptContent& content) {
     if (!utf8::is_valid(content.text)) {
         return write_content(path, as_utf8(content));
@@ -92,11 +81,12 @@ Result<void> write_content(const fs::path& path, const PromptContent& content) {
                          {"text", content.text},
                          {"cursor", content.cursor},
                          {"chunks", std::move(chunks)}};
-    return write_file_atomic(path, object.dump(-1, ' ', false, json::error_handler_t::replace));
+    return write_file_atomic(path, object.dump(-1, ' ', false, json::error_handler_t::replace),
+                             FileAccess::owner_only);
 }
 
 Result<PromptContent> read_content(const fs::path& path) {
-    PIE_ASSIGN(const std::string text, read_file(path, record_bytes_max));
+    PIE_ASSIGN(const std::string text, read_file(path, record_bytes_max, FileKind::regular));
     auto content = parse_content(text);
     if (!content) {
         const ErrorCode code =
@@ -133,7 +123,7 @@ std::vector<SlotContent> SlotRecords::load() const {
 }
 
 Result<void> SlotRecords::write(const SlotContent& slot) const {
-    PIE_TRY(create_private_folder(folder_));
+    PIE_TRY(create_folder(folder_, FileAccess::owner_only));
     return write_content(folder_ / fmt::format("{}{}{}", prefix_, slot.slot, record_suffix), slot.content);
 }
 

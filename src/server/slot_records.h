@@ -21,8 +21,6 @@ Result<void> write_content(const std::filesystem::path& path, const PromptConten
 // Errors: not_found, io, corrupt, unsupported.
 Result<PromptContent> read_content(const std::filesystem::path& path);
 
-Result<void> create_private_folder(const std::filesystem::path& path);
-
 class SlotRecords {
   public:
     // Two models may share a folder: `fingerprint` tells them apart.

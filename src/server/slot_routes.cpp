@@ -2,6 +2,7 @@
 // as files that clients name.
 
 #include "base/elapsed.h"
+#include "base/files.h"
 #include "server/exchange.h"
 #include "server/json_fields.h"
 #include "server/slot_records.h"
@@ -110,7 +111,7 @@ Result<json> save(ServerState& state, int32_t slot, const std::string& name) {
     PIE_ASSIGN(auto lease, state.pool.acquire_slot(slot, SessionPool::Missing::refuse, std::stop_source()));
     const auto start = Clock::now();
     for (const auto& path : {files.cache.parent_path(), files.content.parent_path()}) {
-        PIE_TRY(create_private_folder(path));
+        PIE_TRY(create_folder(path, FileAccess::owner_only));
     }
     PIE_ASSIGN(const SavedCache saved, lease.session().save(files.cache));
     PIE_TRY(write_content(files.content, lease.content()));
@@ -173,6 +174,11 @@ void answer_slot(Exchange& exchange) {
     const auto changed = change_slot(exchange);
     if (changed) {
         exchange.answer(changed->dump());
+    } else if (const auto reason = file_error_reason(changed.error());
+               changed.error().code == ErrorCode::io && !reason.empty()) {
+        // Without the paths of this machine, which the log has.
+        spdlog::error("a slot's file: {}", changed.error().message);
+        exchange.fail(500, error_json(500, fmt::format("the slot's file cannot be used: {}", reason)));
     } else {
         exchange.fail(changed.error());
     }

@@ -67,7 +67,7 @@ void keep_folder_within(const fs::path& folder, uint64_t size_bytes_max, const f
 // On the writer's thread, or on the model's.
 Result<void> write_into(const fs::path& folder, uint64_t size_bytes_max, const fs::path& path,
                         const std::function<Result<void>()>& write) {
-    PIE_TRY(create_folder(folder));
+    PIE_TRY(create_folder(folder, FileAccess::owner_only));
     PIE_TRY(write());
     keep_folder_within(folder, size_bytes_max, path);
     return {};
