@@ -14,6 +14,7 @@
 #include <pie/model.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 #include <unistd.h>
@@ -48,12 +49,23 @@ std::string address_of(const ServerOptions& options, int port) {
     return fmt::format("http://{}:{}", is_v6 ? "[" + options.host + "]" : options.host, port);
 }
 
-Result<ApiKey> find_api_key(const std::string& file) {
+// Empty: there is none.
+Result<std::string> find_api_key(const std::string& file) {
     if (!file.empty()) {
-        return ApiKey::from_file(file);
+        return ApiKey::text_in_file(file);
     }
     const char* key = std::getenv("PIE_API_KEY");
-    return ApiKey(key == nullptr ? "" : key);
+    return std::string(key == nullptr ? "" : key);
+}
+
+// Where a client of this machine reaches a server that listens on all of its addresses.
+ServerOptions as_reached(ServerOptions options) {
+    if (options.host == "0.0.0.0") {
+        options.host = "127.0.0.1";
+    } else if (options.host == "::") {
+        options.host = "::1";
+    }
+    return options;
 }
 
 // The model's own name, without the folders that it lies in.
@@ -106,12 +118,14 @@ void print_welcome(const std::string& address) {
     print_note("pie: listening on " + address);
     print_note(
         fmt::format("pie: for llama.vim, let g:llama_config = {{ 'endpoint_fim': '{}/infill' }}", address));
-    print_note("pie: for other editors, see pie serve --print-config vscode|neovim|zed|continue");
+    print_note(fmt::format("pie: for other editors, see pie serve --print-config {}",
+                           fmt::join(configurable_editors(), "|")));
 }
 
 Result<void> serve(ServeArguments arguments) {
     start_log(arguments.log_level);
-    PIE_ASSIGN(arguments.server.api_key, find_api_key(arguments.api_key_file));
+    PIE_ASSIGN(const std::string api_key, find_api_key(arguments.api_key_file));
+    arguments.server.api_key = ApiKey(api_key);
     if (arguments.server.model_name.empty()) {
         arguments.server.model_name = shown_name(arguments.run);
     }
@@ -137,8 +151,10 @@ Result<void> serve(ServeArguments arguments) {
 Result<void> print_config(const ServeArguments& arguments) {
     const std::string name =
         arguments.server.model_name.empty() ? shown_name(arguments.run) : arguments.server.model_name;
+    PIE_ASSIGN(const std::string api_key, find_api_key(arguments.api_key_file));
+    const std::string address = address_of(as_reached(arguments.server), arguments.server.port);
     PIE_ASSIGN(const std::string config,
-               editor_config(arguments.editor, address_of(arguments.server, arguments.server.port), name));
+               editor_config(arguments.editor, {.address = address, .model = name, .api_key = api_key}));
     fmt::print("{}", config);
     return {};
 }
@@ -198,7 +214,9 @@ void add_serve_command(CLI::App& app, CommandRun& run) {
     command->add_option("--log-level", arguments->log_level, "debug, info, warning, error or off")
         ->check(CLI::IsMember({"debug", "info", "warning", "error", "off"}))
         ->capture_default_str();
-    command->add_option("--print-config", arguments->editor, "Print what an editor's settings need, and end")
+    command
+        ->add_option("--print-config", arguments->editor,
+                     "Print what an editor's settings need, the key included, and end")
         ->check(CLI::IsMember(configurable_editors()));
     command->callback([arguments, &run] {
         run = [arguments] {

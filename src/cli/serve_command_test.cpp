@@ -2,6 +2,7 @@
 
 #include "cli/program_fixture.h"
 #include "prompt/test_repository_model.h"
+#include "server/client_config.h"
 
 #include <httplib.h>
 #include <nlohmann/json.hpp>
@@ -9,7 +10,9 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace pie {
 namespace {
@@ -96,6 +99,29 @@ TEST_CASE("what to paste into an editor's settings") {
     CHECK(vim.status == 0);
     CHECK(contains(vim.out, "http://127.0.0.1:9000/infill"));
     CHECK(work.run({"serve", "--print-config", "ed"}).status == 2);
+    const Ended everywhere = work.run({"serve", "--print-config", "continue", "--host", "0.0.0.0"});
+    CHECK(contains(everywhere.out, "apiBase: http://127.0.0.1:8012\n"));
+    for (const char* field : {"name: pie\n", "version: 1.0.0\n", "schema: v1\n"}) {
+        CHECK(contains(everywhere.out, field));
+    }
+    CHECK(contains(work.run({"serve", "--print-config", "vim"}).out,
+                   "'endpoint_inst': 'http://127.0.0.1:8012/"));
+    CHECK(contains(work.run({"serve", "--print-config", "vscode"}).out, "\"llama-vscode.endpoint_chat\""));
+}
+
+TEST_CASE("every editor's settings hold the key that the server asks for") {
+    ServeProgram work;
+    const std::vector<std::string> editors = configurable_editors();
+    CHECK(editors.size() == 8);
+    for (const std::string& editor : editors) {
+        CAPTURE(editor);
+        const Ended without = work.run({"serve", "--print-config", editor});
+        CHECK(without.status == 0);
+        CHECK_FALSE(contains(without.out, "secret"));
+        CHECK(contains(without.out, "http://127.0.0.1:8012"));
+        const EnvironmentVariable key("PIE_API_KEY", "secret");
+        CHECK(contains(work.run({"serve", "--print-config", editor}).out, "secret"));
+    }
 }
 
 } // namespace pie

@@ -36,15 +36,19 @@ bool is_loopback(std::string_view host) {
 ApiKey::ApiKey(std::string_view key) : digest_(key.empty() ? std::string() : digest_of(key)) {}
 
 Result<ApiKey> ApiKey::from_file(const std::filesystem::path& path) {
+    PIE_ASSIGN(const std::string text, text_in_file(path));
+    return ApiKey(text);
+}
+
+Result<std::string> ApiKey::text_in_file(const std::filesystem::path& path) {
     struct stat status {};
     if (stat(path.c_str(), &status) == 0 && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("others may read the API key in '{}'; run 'chmod 600' on it", path.string()));
     }
     PIE_ASSIGN(const std::string content, read_file(path, key_bytes_max));
-    const size_t end = content.find_first_of("\r\n");
-    const ApiKey key(std::string_view(content).substr(0, end));
-    if (!key.is_set()) {
+    std::string key = content.substr(0, content.find_first_of("\r\n"));
+    if (key.empty()) {
         return fail(ErrorCode::invalid_argument,
                     fmt::format("the first line of '{}' is empty; it must be the API key", path.string()));
     }

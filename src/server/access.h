@@ -25,6 +25,8 @@ class ApiKey {
     // The first line of the file. Errors: not_found, io, invalid_argument (an empty file, or one that others
     // may read).
     static Result<ApiKey> from_file(const std::filesystem::path& path);
+    // The same, for who must write it down.
+    static Result<std::string> text_in_file(const std::filesystem::path& path);
 
     bool is_set() const { return !digest_.empty(); }
     // In a time that tells nothing about the key.

@@ -84,13 +84,16 @@ TEST_CASE("other machines are let in with a key, or when that was said") {
 TEST_CASE("what editors' settings need") {
     for (const std::string& editor : configurable_editors()) {
         CAPTURE(editor);
-        const auto config = editor_config(editor, "http://127.0.0.1:9", "the-model");
+        const auto config =
+            editor_config(editor, {.address = "http://127.0.0.1:9", .model = "the-model", .api_key = ""});
         REQUIRE(config);
         CHECK(config->find("http://127.0.0.1:9") != std::string::npos);
         CHECK(config->find("{0}") == std::string::npos);
     }
-    CHECK(editor_config("zed", "x", "the-model")->find("\"the-model\"") != std::string::npos);
-    CHECK_FALSE(editor_config("ed", "x", "y").has_value());
+    CHECK(
+        editor_config("zed", {.address = "x", .model = "the-model", .api_key = ""})->find("\"the-model\"") !=
+        std::string::npos);
+    CHECK_FALSE(editor_config("ed", {.address = "x", .model = "y", .api_key = ""}).has_value());
 }
 
 } // namespace pie

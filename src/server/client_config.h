@@ -10,11 +10,16 @@
 
 namespace pie {
 
-// "continue", "neovim", "vim", "vscode", "zed".
+// "continue", "cursortab", "emacs", "minuet", "neovim", "vim", "vscode", "zed".
 std::vector<std::string> configurable_editors();
 
-// `address` as in "http://127.0.0.1:8012". Errors: invalid_argument (another editor).
-Result<std::string> editor_config(std::string_view editor, std::string_view address,
-                                  std::string_view model_name);
+struct ConfiguredServer {
+    std::string address; // as in "http://127.0.0.1:8012"
+    std::string model;
+    std::string api_key; // empty: none is asked for
+};
+
+// Errors: invalid_argument (another editor).
+Result<std::string> editor_config(std::string_view editor, const ConfiguredServer& server);
 
 } // namespace pie
