@@ -1,5 +1,7 @@
 /* Completes a file at its end: complete MODEL.gguf FILE
- * Built with: cc complete.c $(pkg-config --cflags --libs pie) */
+ * Built with: cc -o complete complete.c $(pkg-config --cflags --libs pie) -Wl,-rpath,$(pkg-config --variable=libdir pie)
+ * Where pie is in a folder of its own, PKG_CONFIG_PATH=PREFIX/lib/pkgconfig (or PREFIX/lib/ARCHITECTURE/pkgconfig) lets
+ * pkg-config find it. */
 
 #include <pie/pie.h>
 

@@ -21,6 +21,16 @@ if grep -rq "$root" "$work/prefix" --include='*.cmake' --include='*.pc' --includ
     exit 1
 fi
 
+for unit in "$work"/prefix/lib/systemd/{user,system}/pie.service; do
+    grep -q "^ExecStart=$work/prefix/bin/pie serve " "$unit"
+done
+if printf '#include <pie/model.h>\n' |
+    c++ -std=c++17 -fsyntax-only -I"$work/prefix/include" -x c++ - 2>"$work/log"; then
+    echo "An older C++ is not refused."
+    exit 1
+fi
+grep -q "headers need C++20" "$work/log"
+
 quietly cmake -S "$root/examples" -B "$work/cpp" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix"
 quietly cmake --build "$work/cpp"
 export PKG_CONFIG_PATH

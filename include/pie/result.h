@@ -4,6 +4,10 @@
 // Result<T>. No exception crosses a module; what a third-party library throws is caught where it is called.
 // Programmer faults are not errors: see src/base/check.h.
 
+#if __cplusplus < 202002L
+#error "pie's headers need C++20: compile with -std=c++20, or link pie::pie with CMake"
+#endif
+
 #include <tl/expected.hpp>
 
 #include <string>

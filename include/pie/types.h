@@ -3,6 +3,10 @@
 // Integers that must not be mixed up. A Strong is as cheap as its representation; it compares and orders with
 // its own kind, moves by plain offsets, and converts only where `.value` is written.
 
+#if __cplusplus < 202002L
+#error "pie's headers need C++20: compile with -std=c++20, or link pie::pie with CMake"
+#endif
+
 #include <compare>
 #include <cstddef>
 #include <cstdint>
