@@ -82,11 +82,11 @@ void print_table(const std::vector<StepResult>& results) {
                                             "context", "encoded", "edit", "full", "times", "KL", "equal")));
     for (const StepResult& result : results) {
         const Comparison& c = result.comparison;
-        fmt::print("{:<40.40} {:>7} {:>7} {:>9} {:>9} {:>5.0f}x {:>8.4f} {:>4.0f} %\n", result.title,
+        fmt::print("{:<40.40} {:>7} {:>7} {:>9} {:>9} {:>5}x {:>8.4f} {:>4.0f} %\n", result.title,
                    c.edit.update.tokens_context, c.edit.update.tokens_encoded,
                    milliseconds_text(c.edit.first_token_milliseconds()),
-                   milliseconds_text(c.full.first_token_milliseconds()), c.speedup(), c.first_token_kl,
-                   c.agreement * 100);
+                   milliseconds_text(c.full.first_token_milliseconds()), times_text(c.speedup()),
+                   c.first_token_kl, c.agreement * 100);
     }
     fmt::print(
         "\nedit, full: time to the first token. KL: of its distribution to full recompute's, in nats. equal: "

@@ -54,8 +54,9 @@ void print_text(const EditArguments& arguments, const Document& before, const Do
         "{:<16} first token after {}\n{}\n", method_name(arguments.reuse.method),
         coloured(Stream::out, Colour::green, milliseconds_text(comparison.edit.first_token_milliseconds())),
         completion_view(typed, comparison.edit.completion.text, shown_lines));
-    fmt::print("{:<16} first token after {}, {:.0f} times as long\n{}\n", "full recompute",
-               milliseconds_text(comparison.full.first_token_milliseconds()), comparison.speedup(),
+    fmt::print("{:<16} first token after {}, {} times as long\n{}\n", "full recompute",
+               milliseconds_text(comparison.full.first_token_milliseconds()),
+               times_text(comparison.speedup()),
                completion_view(typed, comparison.full.completion.text, shown_lines));
     fmt::print("KL of the first token {:.4f}; {:.0f} % of the completion's tokens are equal\n",
                comparison.first_token_kl, comparison.agreement * 100);

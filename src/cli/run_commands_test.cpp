@@ -2,6 +2,7 @@
 // input.
 
 #include "cli/program_fixture.h"
+#include "cli/work_report.h"
 #include "support/tiny_model.h"
 
 #include <fmt/format.h>
@@ -81,6 +82,13 @@ TEST_CASE("an edit's JSON holds what programs ask for, and adds up") {
         }
         CHECK((encoded == context) == (std::string(method) == "full"));
     }
+}
+
+TEST_CASE("how many times as long is never nought") {
+    CHECK(times_text(0.04) == "0.04");
+    CHECK(times_text(0.336) == "0.34");
+    CHECK(times_text(9.84) == "9.8");
+    CHECK(times_text(197.2) == "197");
 }
 
 TEST_CASE("a seam over everything behind the edit is a full recompute of that") {

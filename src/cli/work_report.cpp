@@ -34,6 +34,10 @@ std::string milliseconds_text(double milliseconds) {
                                  : fmt::format("{:.2f} s", milliseconds / 1000.0);
 }
 
+std::string times_text(double ratio) {
+    return ratio < 10.0 ? fmt::format("{:.2g}", ratio) : fmt::format("{:.0f}", ratio);
+}
+
 void print_lines_cut(const LinesCut& cut) {
     if (cut.at_start == 0 && cut.at_end == 0) {
         return;

@@ -26,6 +26,9 @@ class WorkProgress {
 // "8.4 ms", "61 ms", "9.80 s"
 std::string milliseconds_text(double milliseconds);
 
+// "197", "9.8", "0.34": how many times as long, with two digits at least.
+std::string times_text(double ratio);
+
 // On standard error, where the context did not hold the whole file.
 void print_lines_cut(const LinesCut& cut);
 
