@@ -105,17 +105,16 @@ std::optional<Refusal> refusal(ServerState& state, const httplib::Request& reque
 
 void refuse(httplib::Response& response, const Refusal& refused) {
     response.status = refused.status;
+    if (refused.status == 503) {
+        response.set_header("Retry-After", "1");
+    }
     response.set_content(error_json(refused.status, refused.message), json_type);
 }
 
 void refuse_while_loading(const ServerOptions& options, const httplib::Request& request,
                           httplib::Response& response) {
-    if (const auto refused = refuse_access(options, request)) {
-        refuse(response, *refused);
-        return;
-    }
-    response.set_header("Retry-After", "1");
-    refuse(response, {503, "Loading model"}); // llama-server's words
+    const auto refused = refuse_access(options, request);
+    refuse(response, refused.value_or(Refusal{503, "Loading model"})); // llama-server's words
 }
 
 // A pattern is one place that varies, between texts that do not.
@@ -208,7 +207,8 @@ void add_gate(httplib::Server& server, const ServerOptions& options, const std::
             tell_method(*state, request, response);
         }
         if (response.body.empty()) {
-            response.set_content(error_json(response.status, explanation(response.status, options)), json_type);
+            response.set_content(error_json(response.status, explanation(response.status, options)),
+                                 json_type);
         }
     });
     server.set_exception_handler(

@@ -34,8 +34,8 @@ struct GenerationRequest {
     bool stream_usage = false; // OpenAI's stream_options.include_usage
     bool reuse_cache = true;
     bool return_tokens = false;
-    bool is_typed = false; // an editor's, whose user may type on; it takes less than the whole answer
-    bool shows_likeliest = true;                   // beside the probability of the token that was taken
+    bool is_typed = false;       // an editor's, whose user may type on; it takes less than the whole answer
+    bool shows_likeliest = true; // beside the probability of the token that was taken
     std::vector<std::string> response_fields = {}; // of the answer; empty: all
 };
 

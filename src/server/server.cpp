@@ -16,7 +16,8 @@
 namespace pie {
 
 struct Server::Http {
-    explicit Http(ServerOptions the_options) : options(std::move(the_options)), server(make_http_server(options)) {}
+    explicit Http(ServerOptions the_options)
+        : options(std::move(the_options)), server(make_http_server(options)) {}
 
     ServerOptions options;
     std::atomic<ServerState*> ready = nullptr; // what requests may reach
