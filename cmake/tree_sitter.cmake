@@ -7,6 +7,7 @@ file(STRINGS ${CMAKE_CURRENT_LIST_DIR}/tree_sitter_versions.txt requirements REG
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/tree_sitter_versions.txt)
 set(headers ${PROJECT_BINARY_DIR}/tree_sitter_headers)
 add_library(pie_tree_sitter STATIC)
+set_target_properties(pie_tree_sitter PROPERTIES UNITY_BUILD OFF)
 foreach(requirement IN LISTS requirements)
     string(REGEX REPLACE "^([^=]+)==([^ ]+) .*" "\\1-\\2" package ${requirement})
     set(place ${PIE_CACHE_DIR}/src/${package})

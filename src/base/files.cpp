@@ -228,6 +228,12 @@ Result<void> create_folder(const std::filesystem::path& path, FileAccess access)
     return {};
 }
 
+uint64_t file_size_or_zero(const std::filesystem::path& path) {
+    std::error_code error;
+    const uintmax_t size_bytes = std::filesystem::file_size(path, error);
+    return error ? 0 : size_bytes;
+}
+
 Result<void> check_free_space(const std::filesystem::path& folder, uint64_t needed_bytes,
                               std::string_view way_out) {
     std::error_code error;

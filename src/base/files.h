@@ -36,6 +36,9 @@ Result<void> create_folder(const std::filesystem::path& path, FileAccess access 
 // Renames within a file system, and makes the new name last through a power cut.
 Result<void> move_into_place(const std::filesystem::path& from, const std::filesystem::path& to);
 
+// Of a file that is there; otherwise 0.
+uint64_t file_size_or_zero(const std::filesystem::path& path);
+
 // Whether a folder's disk has room for so much more. Errors: io, with `way_out` as what else can be done
 // about it; where the system does not tell, none.
 Result<void> check_free_space(const std::filesystem::path& folder, uint64_t needed_bytes,

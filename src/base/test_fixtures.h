@@ -45,6 +45,12 @@ struct FileSizeLimit {
     FileSizeLimit& operator=(const FileSizeLimit&) = delete;
 };
 
+// How much a test does, or from which seed.
+inline unsigned number_from_environment(const char* variable, unsigned otherwise) {
+    const char* value = std::getenv(variable);
+    return value == nullptr ? otherwise : static_cast<unsigned>(std::stoul(value));
+}
+
 struct EnvironmentVariable {
     std::string name;
     std::optional<std::string> before;

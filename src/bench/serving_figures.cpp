@@ -107,7 +107,7 @@ std::optional<double> decoding(const ServingCell& cell) {
 using enum FigureBound;
 using enum FigureUnit;
 
-constexpr Figure table[] = {
+constexpr Figure figure_table[] = {
     {"typing at 4k, sooner than as editors use llama-server, p50", at_least, 20, times, typing_p50},
     {"the same, p99", at_least, 10, times, typing_p99},
     {"lines, jumps and edits with 1,000 tokens behind them, sooner than the best layout", at_least, 20, times,
@@ -128,12 +128,12 @@ std::string text_of(double value, FigureUnit unit) {
 } // namespace
 
 std::span<const Figure> figures() {
-    return table;
+    return figure_table;
 }
 
 std::vector<MeasuredFigure> measure_figures(std::span<const ServingCell> cells) {
     std::vector<MeasuredFigure> measured;
-    for (const Figure& figure : table) {
+    for (const Figure& figure : figure_table) {
         MeasuredFigure entry{.figure = &figure, .worst = {}};
         for (const ServingCell& cell : cells) {
             const auto value = figure.value(cell);

@@ -10,7 +10,7 @@
 namespace pie {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr uint64_t file_bytes_max = 1'000'000'000;
 constexpr const char* file_name = "serving.jsonl";
@@ -82,13 +82,13 @@ Result<Content> read_lines(const std::filesystem::path& path) {
 } // namespace
 
 std::string measurement_line(const ServingMeasurement& measurement) {
-    Json object;
+    OrderedJson object;
     visit_fields(measurement, [&object](const char* name, const auto& member) { object[name] = member; });
-    return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return object.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 Result<ServingMeasurement> parse_serving_measurement(std::string_view line, const std::string& place) {
-    const Json object = Json::parse(line, nullptr, false);
+    const OrderedJson object = OrderedJson::parse(line, nullptr, false);
     ServingMeasurement measurement;
     try {
         visit_fields(measurement, [&object](const char* name, auto& member) {
@@ -96,7 +96,7 @@ Result<ServingMeasurement> parse_serving_measurement(std::string_view line, cons
                 object.at(name).get_to(member);
             }
         });
-    } catch (const Json::exception&) {
+    } catch (const OrderedJson::exception&) {
         return fail_no_result(place);
     }
     return measurement;

@@ -16,7 +16,7 @@ namespace {
 // llama-server is started as the presets for llama.vim start it (--fim-qwen-…), but for its context and port.
 // The last two give caching by prefix the order of texts that suits it best: the first where nothing changes
 // above the cursor's line, the second where nothing changes behind the cursor.
-constexpr ServingSystem table[] = {
+constexpr ServingSystem system_table[] = {
     {our_system, "pie serve, /infill", ServerProgram::pie, FillOrder::infill, ""},
     {"llama.vim", "llama-server as llama.vim's presets start it", ServerProgram::llama_server,
      FillOrder::prefix_first, "256"},
@@ -32,14 +32,14 @@ constexpr auto start_time_max = std::chrono::minutes(5);
 } // namespace
 
 std::span<const ServingSystem> serving_systems() {
-    return table;
+    return system_table;
 }
 
 Result<std::vector<const ServingSystem*>> choose_systems(std::string_view names) {
     PIE_ASSIGN(const auto named,
                choose_by_name(serving_systems(), names == "all" ? std::string_view() : names, "system"));
     std::vector<const ServingSystem*> chosen;
-    for (const ServingSystem& system : table) {
+    for (const ServingSystem& system : system_table) {
         if (names == "all" || system.name == our_system || std::ranges::count(named, &system) > 0) {
             chosen.push_back(&system);
         }

@@ -18,7 +18,7 @@
 namespace pie {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 using Row = TableRow;
 
 std::string both(const std::optional<Quantiles>& quantiles) {
@@ -82,16 +82,16 @@ std::string detail_table(std::span<const ServingCell> cells) {
     return markdown_table(rows);
 }
 
-Json quantiles_json(const Quantiles& quantiles) {
+OrderedJson quantiles_json(const Quantiles& quantiles) {
     return {{"p50", quantiles.p50}, {"p99", quantiles.p99}};
 }
 
-Json optional_json(const std::optional<double>& value) {
-    return value ? Json(*value) : Json();
+OrderedJson optional_json(const std::optional<double>& value) {
+    return value ? OrderedJson(*value) : OrderedJson();
 }
 
-Json optional_json(const std::optional<Quantiles>& value) {
-    return value ? quantiles_json(*value) : Json();
+OrderedJson optional_json(const std::optional<Quantiles>& value) {
+    return value ? quantiles_json(*value) : OrderedJson();
 }
 
 } // namespace
@@ -122,14 +122,14 @@ std::string serving_tables(std::span<const ServingCell> cells) {
 std::string serving_lines(std::span<const ServingCell> cells) {
     std::string lines;
     for (const ServingCell& cell : cells) {
-        Json object = {{"model", cell.conditions.model},   {"threads", cell.conditions.n_threads},
-                       {"commit", cell.conditions.commit}, {"context", cell.context},
-                       {"workload", cell.workload},        {"best", cell.best}};
+        OrderedJson object = {{"model", cell.conditions.model},   {"threads", cell.conditions.n_threads},
+                              {"commit", cell.conditions.commit}, {"context", cell.context},
+                              {"workload", cell.workload},        {"best", cell.best}};
         object["sooner"] = optional_json(cell.sooner);
         object["sooner_as_used"] = optional_json(cell.sooner_as_used);
         object["over_limit"] = optional_json(cell.over_limit);
         for (const SystemSummary& s : cell.systems) {
-            Json& system = object["systems"][s.system];
+            OrderedJson& system = object["systems"][s.system];
             system["steps"] = s.n_steps;
             system["first_ms"] = quantiles_json(s.first_ms);
             if (s.system == limit_system) {
@@ -148,7 +148,7 @@ std::string serving_lines(std::span<const ServingCell> cells) {
             system["equal_tokens"] = s.equal_tokens;
             system["peak_memory_bytes"] = s.peak_memory_bytes;
         }
-        lines += object.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+        lines += object.dump(-1, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
     }
     return lines;
 }

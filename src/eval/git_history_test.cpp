@@ -17,7 +17,7 @@ size_t count_lines(std::string_view text) {
     return static_cast<size_t>(std::ranges::count(text, '\n'));
 }
 
-const TokenCounter counter = count_lines; // a line is a token
+const TokenCounter line_counter = count_lines; // a line is a token
 
 std::string numbered(int begin, int end) {
     std::string text;
@@ -57,7 +57,7 @@ TEST_CASE("before and after are a commit's, cut at a line of code behind the las
                    numbered(0, 60) + "new = 2\nsecond = 3\n" + numbered(60, 90));
     history.change("notes.txt", "a\n", "b\n");
     history.change("b.java", numbered(0, 47) + numbered(50, 90), numbered(0, 90));
-    const auto rows = rows_of_history(history.git(), options(9), counter);
+    const auto rows = rows_of_history(history.git(), options(9), line_counter);
     REQUIRE(rows.has_value());
     REQUIRE(rows->size() == 2);
     const EvalRow& row = rows->at(0);
@@ -77,10 +77,10 @@ TEST_CASE("before and after are a commit's, cut at a line of code behind the las
         // The last line before the target is unchanged, or the change itself.
         CHECK(each.before != each.after);
     }
-    CHECK(rows_of_history(history.git(), options(1), counter)->size() == 1);
+    CHECK(rows_of_history(history.git(), options(1), line_counter)->size() == 1);
     HistoryOptions java = options(9);
     java.languages = {"java"};
-    CHECK(rows_of_history(history.git(), java, counter)->size() == 1);
+    CHECK(rows_of_history(history.git(), java, line_counter)->size() == 1);
 }
 
 TEST_CASE("what a row cannot hold is passed over") {
@@ -90,13 +90,13 @@ TEST_CASE("what a row cannot hold is passed over") {
     history.change("c.py", numbered(0, 5), numbered(0, 4)); // nothing behind the change
     history.change("d.py", numbered(0, 90),
                    numbered(0, 10) + numbered(200, 300) + numbered(80, 90)); // too large
-    const auto rows = rows_of_history(history.git(), options(9), counter);
+    const auto rows = rows_of_history(history.git(), options(9), line_counter);
     REQUIRE(!rows.has_value());
     CHECK(rows.error().code == ErrorCode::not_found);
     const Git broken = [](const std::vector<std::string>&) -> Result<std::string> {
         return fail(ErrorCode::internal, "git failed");
     };
-    CHECK(rows_of_history(broken, options(1), counter).error().message == "git failed");
+    CHECK(rows_of_history(broken, options(1), line_counter).error().message == "git failed");
 }
 
 } // namespace pie

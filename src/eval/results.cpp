@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t file_bytes_max = 4'000'000'000;
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 template <typename T>
 struct Field {
@@ -58,10 +58,10 @@ tl::unexpected<Error> fail_no_result(const std::string& place) {
 } // namespace
 
 std::string measurement_line(const Measurement& measurement) {
-    Json object = {{"model", measurement.key.model},
-                   {"row", measurement.key.row},
-                   {"digest", measurement.key.digest},
-                   {"method", measurement.key.method}};
+    OrderedJson object = {{"model", measurement.key.model},
+                          {"row", measurement.key.row},
+                          {"digest", measurement.key.digest},
+                          {"method", measurement.key.method}};
     const auto put = [&](const auto& fields) {
         for (const auto& [name, member] : fields) {
             object[name] = measurement.*member;
@@ -70,7 +70,7 @@ std::string measurement_line(const Measurement& measurement) {
     put(texts);
     if (measurement.failed()) {
         object["failure"] = measurement.failure;
-        return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+        return object.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
     }
     put(counts);
     put(figures);
@@ -87,11 +87,11 @@ std::string measurement_line(const Measurement& measurement) {
             object[name].push_back(std::round(cosine * 1e5) / 1e5);
         }
     }
-    return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+    return object.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
 Result<Measurement> parse_measurement(std::string_view line, const std::string& place) {
-    const Json object = Json::parse(line, nullptr, false);
+    const OrderedJson object = OrderedJson::parse(line, nullptr, false);
     if (!object.is_object()) {
         return fail_no_result(place);
     }
@@ -125,7 +125,7 @@ Result<Measurement> parse_measurement(std::string_view line, const std::string& 
                 object.at(name).get_to(measurement.*member);
             }
         }
-    } catch (const Json::exception&) {
+    } catch (const OrderedJson::exception&) {
         return fail_no_result(place);
     }
     return measurement;

@@ -18,7 +18,7 @@ size_t count_tokens(std::string_view text) {
     return text.size() / bytes_a_token + 1;
 }
 
-const TokenCounter counter = count_tokens;
+const TokenCounter word_counter = count_tokens;
 
 // Two Python files of which one imports the other's names, one in C++ without any, and odd ones.
 SourceTree made_tree() {
@@ -77,7 +77,7 @@ TEST_CASE("samples of all settings: sizes within the bounds, targets that are co
     for (const std::string& line : samples.rows) {
         const nlohmann::json row = nlohmann::json::parse(line);
         REQUIRE(is_repobench_row(row));
-        const auto sample = repobench_sample(row, {100'000, counter});
+        const auto sample = repobench_sample(row, {100'000, word_counter});
         REQUIRE(sample.has_value());
         CAPTURE(sample->id);
         CHECK(ids.insert(sample->id).second);

@@ -1,5 +1,6 @@
 // Caches as files that callers name.
 
+#include "base/files.h"
 #include "cache/snapshot.h"
 #include "cache/snapshot_file.h"
 #include "library/worker.h"
@@ -9,15 +10,7 @@
 #include <utility>
 
 namespace pie {
-namespace {
-
-uint64_t size_of(const std::filesystem::path& path) {
-    std::error_code gone;
-    const uintmax_t bytes = std::filesystem::file_size(path, gone);
-    return gone ? 0 : bytes;
-}
-
-} // namespace
+namespace {} // namespace
 
 // The model thread only copies, where the budget has room for a copy; the caller's does what takes time.
 Result<SavedCache> Worker::save(DocumentState& document, const std::filesystem::path& path,
@@ -49,7 +42,7 @@ Result<SavedCache> Worker::save(DocumentState& document, const std::filesystem::
     if (copy) {
         PIE_TRY(copy->save(path));
     }
-    saved.bytes = size_of(path);
+    saved.bytes = file_size_or_zero(path);
     return saved;
 }
 
@@ -82,7 +75,7 @@ Result<SavedCache> Worker::restore(DocumentState& document, const std::filesyste
         return result;
     };
     PIE_TRY(perform(document, restore, stop, {.preparation = Preparation::none}));
-    restored.bytes = size_of(path);
+    restored.bytes = file_size_or_zero(path);
     return restored;
 }
 

@@ -129,12 +129,6 @@ std::string escaped_path(const std::string& path) {
     return escaped;
 }
 
-uint64_t size_of(const fs::path& path) {
-    std::error_code error;
-    const auto size_bytes = fs::file_size(path, error);
-    return error ? 0 : size_bytes;
-}
-
 void remove_quietly(const fs::path& path) {
     std::error_code ignored;
     fs::remove(path, ignored);
@@ -195,7 +189,7 @@ tl::expected<Outcome, FetchError> transfer_rest(const std::string& url, const Hu
     if (!request) {
         return local_fault(request.error());
     }
-    const uint64_t kept_bytes = size_of(partial);
+    const uint64_t kept_bytes = file_size_or_zero(partial);
     if (kept_bytes > size_bytes) {
         return Outcome::unresumable;
     }
@@ -259,18 +253,19 @@ FetchResult fetch_from_hub(const HubSource& source, const CatalogueEntry& entry,
     const std::string url =
         fmt::format("{}/{}/resolve/main/{}", settings.endpoint, source.repository, escaped_path(source.file));
     std::string break_reason = "it ended early";
-    progress.start(entry.name, ProgressUnit::bytes, size_bytes, std::min(size_of(partial), size_bytes));
-    for (int attempt = 1; size_of(partial) != size_bytes; ++attempt) {
-        const uint64_t before_bytes = size_of(partial);
+    progress.start(entry.name, ProgressUnit::bytes, size_bytes,
+                   std::min(file_size_or_zero(partial), size_bytes));
+    for (int attempt = 1; file_size_or_zero(partial) != size_bytes; ++attempt) {
+        const uint64_t before_bytes = file_size_or_zero(partial);
         const auto outcome =
             transfer_rest(url, source, size_bytes, partial, settings, progress, break_reason);
         if (!outcome) {
-            if (size_of(partial) == 0) {
+            if (file_size_or_zero(partial) == 0) {
                 remove_quietly(partial);
             }
             return tl::unexpected<FetchError>(outcome.error());
         }
-        const uint64_t after_bytes = size_of(partial);
+        const uint64_t after_bytes = file_size_or_zero(partial);
         if (*outcome == Outcome::unresumable) {
             remove_quietly(partial);
         } else if (after_bytes != size_bytes && (after_bytes == before_bytes || attempt == attempts_max)) {

@@ -93,7 +93,7 @@ struct Index {
     bool has_wheel(size_t part) const { return fs::exists(pie::wheel_path(folder, source.parts[part])); }
 };
 
-bool contains(const pie::Error& error, const std::string& part) {
+bool says(const pie::Error& error, const std::string& part) {
     INFO(error.message);
     return error.message.find(part) != std::string::npos;
 }
@@ -123,8 +123,7 @@ TEST_CASE("a wheel with another checksum is refused, and the next pull goes on b
     index.source.parts[1].sha256 = std::string(64, '0');
     const pie::Error error = index.failure(FetchFault::source);
     CHECK(error.code == ErrorCode::corrupt);
-    CHECK(contains(error,
-                   "pip could not fetch pie-piece2 1.0: its sha256 is " + right + ", and should be 000"));
+    CHECK(says(error, "pip could not fetch pie-piece2 1.0: its sha256 is " + right + ", and should be 000"));
     CHECK(index.has_wheel(0));
     CHECK_FALSE(index.has_wheel(1));
     CHECK_FALSE(fs::exists(index.folder / "arriving"));
@@ -141,13 +140,12 @@ TEST_CASE("a package that the index lacks, and an index that cannot be reached")
     index.source.parts[0].version = "2.0";
     const pie::Error missing = index.failure(FetchFault::source);
     CHECK(missing.code == ErrorCode::io);
-    CHECK(contains(missing, "pip could not fetch pie-piece1 2.0: No matching distribution found"));
+    CHECK(says(missing, "pip could not fetch pie-piece1 2.0: No matching distribution found"));
 
     const pie::EnvironmentVariable address("PIP_INDEX_URL", "http://127.0.0.1:1/simple");
     const pie::EnvironmentVariable retries("PIP_RETRIES", "1");
     index.no_index.set(nullptr);
-    CHECK(contains(index.failure(FetchFault::source),
-                   "the package index cannot be reached; check the network"));
+    CHECK(says(index.failure(FetchFault::source), "the package index cannot be reached; check the network"));
 }
 
 TEST_CASE("no Python, and a Python without pip") {
@@ -155,16 +153,15 @@ TEST_CASE("no Python, and a Python without pip") {
     index.python = "no-such-python";
     const pie::Error no_python = index.failure(FetchFault::source);
     CHECK(no_python.code == ErrorCode::not_found);
-    CHECK(
-        contains(no_python, "'no-such-python' cannot be run (No such file or directory); install Python 3"));
+    CHECK(says(no_python, "'no-such-python' cannot be run (No such file or directory); install Python 3"));
 
     index.use_script("echo \"$0: No module named pip\" >&2; exit 1\n");
-    CHECK(contains(index.failure(FetchFault::source), "this Python has no pip; install it"));
+    CHECK(says(index.failure(FetchFault::source), "this Python has no pip; install it"));
 
     index.use_script("exit 3\n");
-    CHECK(contains(index.failure(FetchFault::source), "ended with status 3"));
+    CHECK(says(index.failure(FetchFault::source), "ended with status 3"));
     index.use_script("exit 0\n");
-    CHECK(contains(index.failure(FetchFault::source), "pip fetched no wheel for pie-piece1 1.0"));
+    CHECK(says(index.failure(FetchFault::source), "pip fetched no wheel for pie-piece1 1.0"));
 }
 
 TEST_CASE("a disk that is full for pip is this machine's fault") {
@@ -172,11 +169,11 @@ TEST_CASE("a disk that is full for pip is this machine's fault") {
     index.use_script(
         "echo 'ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device'\n"
         "exit 1\n");
-    CHECK(contains(index.failure(FetchFault::local), "the disk is full; free some space"));
+    CHECK(says(index.failure(FetchFault::local), "the disk is full; free some space"));
 
     REQUIRE(pie::write_file_atomic(index.scratch.path / "file", ""));
     index.folder = index.scratch.path / "file" / "parts";
-    CHECK(contains(index.failure(FetchFault::local), "cannot create the folder"));
+    CHECK(says(index.failure(FetchFault::local), "cannot create the folder"));
 }
 
 TEST_CASE("bytes are counted as they arrive, and an interruption stops pip") {
@@ -198,7 +195,7 @@ TEST_CASE("bytes are counted as they arrive, and an interruption stops pip") {
     REQUIRE_FALSE(fetched);
     CHECK(fetched.error().fault == FetchFault::local);
     CHECK(fetched.error().error.code == ErrorCode::cancelled);
-    CHECK(contains(fetched.error().error, "the parts that came whole are kept"));
+    CHECK(says(fetched.error().error, "the parts that came whole are kept"));
     CHECK(pie::read_file(index.scratch.path / "told", 100).value() == "stopped\n");
     CHECK_FALSE(fs::exists(index.folder / "arriving"));
 }
@@ -216,7 +213,7 @@ TEST_CASE("a wheel that cannot be read is dropped, so that the next pull fetches
     }
     const pie::Error error = index.failure(FetchFault::source);
     CHECK(error.code == ErrorCode::corrupt);
-    CHECK(contains(error, "the wheel of pie-piece2 1.0 cannot be read ("));
+    CHECK(says(error, "the wheel of pie-piece2 1.0 cannot be read ("));
     CHECK(index.has_wheel(0));
     CHECK_FALSE(index.has_wheel(1));
 }

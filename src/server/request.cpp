@@ -12,8 +12,6 @@
 namespace pie {
 namespace {
 
-constexpr int32_t int_max = std::numeric_limits<int32_t>::max();
-
 void append_part(JsonFields& fields, std::string_view name, const nlohmann::json& value,
                  std::vector<PromptPart>& parts) {
     if (value.is_string()) {

@@ -18,7 +18,6 @@
 namespace pie {
 namespace {
 
-constexpr int32_t int_max = std::numeric_limits<int32_t>::max();
 constexpr float float_max = std::numeric_limits<float>::max();
 constexpr int32_t n_probs_max = 100;
 constexpr int32_t penalty_last_n_max = 1 << 20;

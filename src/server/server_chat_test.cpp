@@ -17,7 +17,7 @@ json message(const std::string& role, const std::string& content) {
     return {{"role", role}, {"content", content}};
 }
 
-json greedy(const json& messages, json fields = json::object()) {
+json greedy_chat(const json& messages, json fields = json::object()) {
     fields["messages"] = messages;
     fields["temperature"] = 0;
     fields["max_tokens"] = fields.value("max_tokens", 12);
@@ -52,7 +52,7 @@ TEST_CASE("a chat's answer is that to the prompt of its template") {
     const ChatServer server;
     CHECK(server.ask("/apply-template", json{{"messages", question}}) == json{{"prompt", question_prompt}});
     CHECK(tokens_of(server, question_prompt).front() == TokenId(252)); // the marker, and not its letters
-    const json answer = server.ask("/v1/chat/completions", greedy(question));
+    const json answer = server.ask("/v1/chat/completions", greedy_chat(question));
     CHECK(answer["object"] == "chat.completion");
     CHECK(answer["id"].get<std::string>().starts_with("chatcmpl-"));
     CHECK(answer["model"] == "tiny");
@@ -69,14 +69,14 @@ TEST_CASE("a chat's answer is that to the prompt of its template") {
           answer["usage"]["prompt_tokens"].get<int>() + answer["usage"]["completion_tokens"].get<int>());
     json begun = question;
     begun.push_back(message("assistant", "It is"));
-    CHECK(server.ask("/chat/completions", greedy(begun))["choices"][0]["message"]["content"] ==
+    CHECK(server.ask("/chat/completions", greedy_chat(begun))["choices"][0]["message"]["content"] ==
           written_by_library(server, question_prompt + "It is"));
 }
 
 TEST_CASE("a streamed chat: the role, the text, the end, and what it took where that is asked for") {
     const ChatServer server;
-    const json whole = server.ask("/v1/chat/completions", greedy(question));
-    const auto events = server.events("/v1/chat/completions", greedy(question, {{"stream", true}}));
+    const json whole = server.ask("/v1/chat/completions", greedy_chat(question));
+    const auto events = server.events("/v1/chat/completions", greedy_chat(question, {{"stream", true}}));
     REQUIRE(events.size() >= 4);
     CHECK(events.back() == "[DONE]");
     std::string text;
@@ -95,9 +95,9 @@ TEST_CASE("a streamed chat: the role, the text, the end, and what it took where 
     CHECK(json::parse(events[events.size() - 2])["choices"][0]["finish_reason"] ==
           whole["choices"][0]["finish_reason"]);
 
-    const auto counted =
-        server.events("/v1/chat/completions",
-                      greedy(question, {{"stream", true}, {"stream_options", {{"include_usage", true}}}}));
+    const auto counted = server.events(
+        "/v1/chat/completions",
+        greedy_chat(question, {{"stream", true}, {"stream_options", {{"include_usage", true}}}}));
     REQUIRE(counted.size() >= 4);
     CHECK(counted.back() == "[DONE]");
     CHECK(json::parse(counted[counted.size() - 3])["choices"][0]["finish_reason"].is_string());
@@ -110,7 +110,7 @@ TEST_CASE("a streamed chat: the role, the text, the end, and what it took where 
 TEST_CASE("probabilities and several answers") {
     const ChatServer server;
     const json fields = {{"logprobs", true}, {"top_logprobs", 3}, {"n", 2}};
-    const json answer = server.ask("/v1/chat/completions", greedy(question, fields));
+    const json answer = server.ask("/v1/chat/completions", greedy_chat(question, fields));
     REQUIRE(answer["choices"].size() == 2);
     CHECK(answer["choices"][1]["index"] == 1);
     CHECK(answer["choices"][0]["message"] == answer["choices"][1]["message"]); // at temperature 0
@@ -126,10 +126,10 @@ TEST_CASE("a history that lost a span in the middle is an edit") {
     json history = json::array({message("system", lines("rule", 20)), message("user", "Add two numbers."),
                                 message("assistant", lines("think", 8)), message("user", lines("code", 20)),
                                 message("user", "And now?")});
-    const json first = server.ask("/v1/chat/completions", greedy(history));
+    const json first = server.ask("/v1/chat/completions", greedy_chat(history));
     const int n_first = first["reuse"]["tokens_context"];
     history[2]["content"] = "int sum;";
-    const json second = server.ask("/v1/chat/completions", greedy(history));
+    const json second = server.ask("/v1/chat/completions", greedy_chat(history));
     const int n_second = second["reuse"]["tokens_context"];
     CHECK(n_second < n_first);
     CHECK(second["reuse"]["tokens_moved"].get<int>() > n_second / 4);
@@ -137,7 +137,7 @@ TEST_CASE("a history that lost a span in the middle is an edit") {
     CHECK(json::parse(server.get("/slots").body).size() == 1);
     history.push_back(message("assistant", "It is 4."));
     history.push_back(message("user", "Thanks."));
-    const json third = server.ask("/v1/chat/completions", greedy(history));
+    const json third = server.ask("/v1/chat/completions", greedy_chat(history));
     CHECK(third["reuse"]["tokens_kept"].get<int>() > n_second / 2);
 }
 
@@ -156,15 +156,16 @@ TEST_CASE("what is wrong with a chat is told as OpenAI's clients expect") {
         CHECK(error_of(path, {{"messages", json::array()}})["type"] == "invalid_request_error");
         CHECK(error_of(path, {{"messages", question}, {"tools", json::array({json::object()})}})["code"] ==
               501);
-        CHECK(error_of(path, greedy(json::array({message("user", std::string("a\0b", 3))})))["code"] == 400);
+        CHECK(error_of(path, greedy_chat(json::array({message("user", std::string("a\0b", 3))})))["code"] ==
+              400);
     }
     CHECK(error_of("/v1/chat/completions",
-                   greedy(json::array({message("user", lines("long", 2000))})))["type"] ==
+                   greedy_chat(json::array({message("user", lines("long", 2000))})))["type"] ==
           "exceed_context_size_error");
-    json streamed = greedy(json::array({message("user", lines("long", 2000))}), {{"stream", true}});
+    json streamed = greedy_chat(json::array({message("user", lines("long", 2000))}), {{"stream", true}});
     CHECK(error_of("/v1/chat/completions", streamed)["code"] == 400);
     const TestServer plain;
-    const auto refused = plain.post("/v1/chat/completions", greedy(question).dump());
+    const auto refused = plain.post("/v1/chat/completions", greedy_chat(question).dump());
     CHECK(refused.status == 501);
     CHECK(json::parse(refused.body)["error"]["type"] == "not_supported_error");
     CHECK(plain.post("/apply-template", json{{"messages", question}}.dump()).status == 501);

@@ -19,11 +19,6 @@ namespace {
 using nlohmann::json;
 using test::TestServer;
 
-unsigned from_environment(const char* name, unsigned otherwise) {
-    const char* value = std::getenv(name);
-    return value == nullptr ? otherwise : static_cast<unsigned>(std::strtoul(value, nullptr, 10));
-}
-
 class Nonsense {
   public:
     explicit Nonsense(uint32_t seed) : random_(seed) {}
@@ -191,10 +186,10 @@ ModelOptions small_with(const std::filesystem::path& snapshots) {
 } // namespace
 
 TEST_CASE("parsers survive nonsense") {
-    const uint32_t seed = from_environment("PIE_FUZZ_SEED", 1);
+    const uint32_t seed = number_from_environment("PIE_FUZZ_SEED", 1);
     CAPTURE(seed);
     Nonsense nonsense(seed);
-    for (unsigned i = 0; i < from_environment("PIE_FUZZ_COUNT", 5000); ++i) {
+    for (unsigned i = 0; i < number_from_environment("PIE_FUZZ_COUNT", 5000); ++i) {
         const std::string body = nonsense.body();
         CAPTURE(body);
         const auto check = [](const auto& request) {
@@ -215,14 +210,14 @@ TEST_CASE("parsers survive nonsense") {
 }
 
 TEST_CASE("the server answers nonsense and serves on") {
-    const uint32_t seed = from_environment("PIE_FUZZ_SEED", 1);
+    const uint32_t seed = number_from_environment("PIE_FUZZ_SEED", 1);
     CAPTURE(seed);
     const ScratchFolder snapshots;
     const TestServer server(patient, small_with(snapshots.path), test::chat_model());
     Nonsense nonsense(seed);
     size_t n_refused = 0;
     size_t n_served = 0;
-    for (unsigned i = 0; i < from_environment("PIE_FUZZ_COUNT", 1000); ++i) {
+    for (unsigned i = 0; i < number_from_environment("PIE_FUZZ_COUNT", 1000); ++i) {
         const std::string body = nonsense.body();
         CAPTURE(body);
         httplib::Result result;
@@ -276,7 +271,7 @@ TEST_CASE("the server answers nonsense and serves on") {
 }
 
 TEST_CASE("broken HTTP is refused, and the server serves on") {
-    const uint32_t seed = from_environment("PIE_FUZZ_SEED", 1);
+    const uint32_t seed = number_from_environment("PIE_FUZZ_SEED", 1);
     CAPTURE(seed);
     const TestServer server(patient, small);
     Nonsense nonsense(seed);

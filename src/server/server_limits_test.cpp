@@ -8,6 +8,7 @@ namespace pie {
 namespace {
 
 using nlohmann::json;
+using test::error_of;
 using test::TestServer;
 
 std::string repeated(const std::string& text, size_t n) {
@@ -16,13 +17,6 @@ std::string repeated(const std::string& text, size_t n) {
         all += text;
     }
     return all;
-}
-
-json error_of(const httplib::Response& response) {
-    CAPTURE(response.body);
-    json error = json::parse(response.body).at("error");
-    CHECK(error.at("code") == response.status);
-    return error;
 }
 
 httplib::Response put(const TestServer& server, const std::string& id, const json& body) {

@@ -13,19 +13,13 @@ namespace pie {
 namespace {
 
 using nlohmann::json;
+using test::greedy;
 using test::Occupation;
+using test::prefix;
+using test::suffix;
 using test::TestServer;
 
 constexpr int32_t n_tokens = 12;
-const std::string prefix = "import sys\n\ndef total(items):\n    result = 0\n    for item in ";
-const std::string suffix = "\n    return result\n";
-
-json greedy(json fields) {
-    fields["temperature"] = 0;
-    fields["n_predict"] = n_tokens;
-    return fields;
-}
-
 // As llama.vim and llama.vscode say it.
 json typed(const std::string& text, json fields = json::object()) {
     fields["input_prefix"] = prefix;

@@ -16,16 +16,10 @@ namespace pie {
 namespace {
 
 using nlohmann::json;
+using test::greedy;
+using test::prefix;
+using test::suffix;
 using test::TestServer;
-
-const std::string prefix = "import sys\n\ndef total(items):\n    result = 0\n    for item in ";
-const std::string suffix = "\n    return result\n";
-
-json greedy(json fields) {
-    fields["temperature"] = 0;
-    fields["n_predict"] = 12;
-    return fields;
-}
 
 std::string filled_in_by_library(const TestServer& server) {
     Session session = server.model->open();

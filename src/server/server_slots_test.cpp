@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 using test::TestServer;
 
-json infill_of(const std::string& before, int slot = -1) {
+json infill_in_slot(const std::string& before, int slot = -1) {
     return {{"input_prefix", before},
             {"input_suffix", "\n    return result\n"},
             {"temperature", 0},
@@ -59,8 +59,8 @@ TEST_CASE("a restarted server finds the session of each file again") {
     json second;
     {
         const SnapshotServer server(folder.path);
-        first = server.ask("/infill", infill_of(lines("alpha")));
-        second = server.ask("/infill", infill_of(lines("beta")));
+        first = server.ask("/infill", infill_in_slot(lines("alpha")));
+        second = server.ask("/infill", infill_in_slot(lines("beta")));
         REQUIRE(first["id_slot"] != second["id_slot"]);
         CHECK(first["reuse"]["tokens_encoded"] == first["reuse"]["tokens_context"]);
     }
@@ -68,10 +68,10 @@ TEST_CASE("a restarted server finds the session of each file again") {
     const SnapshotServer server(folder.path);
     CHECK(json::parse(server.get("/slots").body).size() == 2);
     // In the other order, and one of them changed: neither takes the other's session.
-    const json again = server.ask("/infill", infill_of(lines("beta") + "    x = "));
+    const json again = server.ask("/infill", infill_in_slot(lines("beta") + "    x = "));
     CHECK(again["id_slot"] == second["id_slot"]);
     CHECK(again["reuse"]["tokens_encoded"].get<int>() * 4 < again["reuse"]["tokens_context"].get<int>());
-    const json same = server.ask("/infill", infill_of(lines("alpha")));
+    const json same = server.ask("/infill", infill_in_slot(lines("alpha")));
     CHECK(same["id_slot"] == first["id_slot"]);
     CHECK(same["reuse"]["tokens_encoded"] == 0);
     CHECK(same["content"] == first["content"]);
@@ -80,7 +80,7 @@ TEST_CASE("a restarted server finds the session of each file again") {
 TEST_CASE("what is written from time to time is there after a process was killed") {
     const ScratchFolder folder;
     const SnapshotServer server(folder.path, {.record_interval_s = 0.05});
-    const json body = infill_of(lines("alpha"));
+    const json body = infill_in_slot(lines("alpha"));
     server.ask("/infill", body);
     const auto n_records = [&] {
         std::error_code none;
@@ -99,7 +99,7 @@ TEST_CASE("records that cannot be read cost time alone") {
     json first;
     {
         const SnapshotServer server(folder.path);
-        first = server.ask("/infill", infill_of(lines("alpha")));
+        first = server.ask("/infill", infill_in_slot(lines("alpha")));
     }
     for (const auto& file : std::filesystem::directory_iterator(folder.path / "slots")) {
         std::ofstream(file.path()) << R"({"format":999,"text":"x"})";
@@ -107,12 +107,12 @@ TEST_CASE("records that cannot be read cost time alone") {
     std::ofstream(folder.path / "slots" / "x-1.json") << "{";
     const SnapshotServer server(folder.path);
     CHECK(json::parse(server.get("/slots").body).empty());
-    CHECK(server.ask("/infill", infill_of(lines("alpha")))["content"] == first["content"]);
+    CHECK(server.ask("/infill", infill_in_slot(lines("alpha")))["content"] == first["content"]);
 }
 
 TEST_CASE("a pipe in the snapshot folder holds up neither the start nor a request") {
     const ScratchFolder folder;
-    const json body = infill_of(lines("alpha"));
+    const json body = infill_in_slot(lines("alpha"));
     {
         const SnapshotServer server(folder.path);
         server.ask("/infill", body);
@@ -142,7 +142,7 @@ TEST_CASE("what holds source text is for its owner alone, in folders of its own"
     const mode_t before = umask(0);
     {
         const SnapshotServer server(folder);
-        server.ask("/infill", infill_of(lines("alpha")));
+        server.ask("/infill", infill_in_slot(lines("alpha")));
         server.ask("/slots/0?action=save", named);
     }
     umask(before);
@@ -163,7 +163,7 @@ TEST_CASE("what holds source text is for its owner alone, in folders of its own"
 TEST_CASE("a slot that the disk has no room for is answered with that") {
     const ScratchFolder folder;
     const SnapshotServer server(folder.path);
-    server.ask("/infill", infill_of(lines("alpha")));
+    server.ask("/infill", infill_in_slot(lines("alpha")));
     const FileSizeLimit limit(4096);
     CHECK(server.error_of("/slots/0?action=save", named)["message"] ==
           "the slot's file cannot be used: the file would exceed the size limit of this shell (see 'ulimit "
@@ -173,7 +173,7 @@ TEST_CASE("a slot that the disk has no room for is answered with that") {
 TEST_CASE("a slot is saved, and restored into another one") {
     const ScratchFolder folder;
     const SnapshotServer server(folder.path);
-    const json before = server.ask("/infill", infill_of(lines("alpha")));
+    const json before = server.ask("/infill", infill_in_slot(lines("alpha")));
     const json saved = server.ask("/slots/0?action=save", named);
     CHECK(saved["id_slot"] == 0);
     CHECK(saved["filename"] == "first.bin");
@@ -189,15 +189,16 @@ TEST_CASE("a slot is saved, and restored into another one") {
     CHECK(restored["n_restored"] == saved["n_saved"]);
     CHECK(restored["n_read"] == saved["n_written"]);
     CHECK(restored["timings"]["restore_ms"].get<double>() >= 0);
-    const json after = server.ask("/infill", infill_of(lines("alpha"), 3));
+    const json after = server.ask("/infill", infill_in_slot(lines("alpha"), 3));
     CHECK(after["id_slot"] == 3);
     CHECK(after["content"] == before["content"]);
     CHECK(after["reuse"]["tokens_encoded"] == 0);
     // Over another session too.
-    const json other = server.ask("/infill", infill_of(lines("beta")));
+    const json other = server.ask("/infill", infill_in_slot(lines("beta")));
     const std::string slot = std::to_string(other["id_slot"].get<int>());
     server.ask("/slots/" + slot + "?action=restore", named);
-    CHECK(server.ask("/infill", infill_of(lines("alpha"), other["id_slot"]))["reuse"]["tokens_encoded"] == 0);
+    CHECK(server.ask("/infill",
+                     infill_in_slot(lines("alpha"), other["id_slot"]))["reuse"]["tokens_encoded"] == 0);
 }
 
 TEST_CASE("saved slots outlive the server") {
@@ -205,7 +206,7 @@ TEST_CASE("saved slots outlive the server") {
     json before;
     {
         const SnapshotServer server(folder.path);
-        before = server.ask("/infill", infill_of(lines("alpha")));
+        before = server.ask("/infill", infill_in_slot(lines("alpha")));
         server.ask("/slots/0?action=save", named);
         server.ask("/slots/0?action=erase", std::string_view());
     }
@@ -213,7 +214,7 @@ TEST_CASE("saved slots outlive the server") {
     server.ask("/slots/0?action=restore", named);
     // One that was not used since is saved from what there is.
     server.ask("/slots/0?action=save", json{{"filename", "second"}});
-    const json after = server.ask("/infill", infill_of(lines("alpha")));
+    const json after = server.ask("/infill", infill_in_slot(lines("alpha")));
     CHECK(after["reuse"]["tokens_encoded"] == 0);
     CHECK(after["content"] == before["content"]);
 }
@@ -221,7 +222,7 @@ TEST_CASE("saved slots outlive the server") {
 TEST_CASE("files that are no plain names, no saved slots, or that no folder is there for") {
     const ScratchFolder folder;
     const SnapshotServer server(folder.path);
-    server.ask("/infill", infill_of(lines("alpha")));
+    server.ask("/infill", infill_in_slot(lines("alpha")));
     const std::string save = "/slots/0?action=save";
     const std::string restore = "/slots/0?action=restore";
     for (const std::string& name :
@@ -248,10 +249,10 @@ TEST_CASE("files that are no plain names, no saved slots, or that no folder is t
     CHECK(server.error_of(restore, named)["code"] == 400);
     std::ofstream(caches / "first.bin") << "nonsense";
     CHECK(server.error_of(restore, named)["code"] == 400);
-    CHECK(server.ask("/infill", infill_of(lines("alpha")))["content"].is_string());
+    CHECK(server.ask("/infill", infill_in_slot(lines("alpha")))["content"].is_string());
 
     const TestServer without;
-    without.ask("/infill", infill_of(lines("alpha")));
+    without.ask("/infill", infill_in_slot(lines("alpha")));
     const auto refused = without.post(save, named.dump());
     CHECK(refused.status == 501);
     CHECK(json::parse(refused.body)["error"]["message"].get<std::string>().find("--snapshots") !=

@@ -11,17 +11,12 @@ namespace pie {
 namespace {
 
 using nlohmann::json;
+using test::error_of;
+using test::greedy;
 using test::Occupation;
+using test::prefix;
+using test::suffix;
 using test::TestServer;
-
-const std::string prefix = "import sys\n\ndef total(items):\n    result = 0\n    for item in ";
-const std::string suffix = "\n    return result\n";
-
-json greedy(json fields = json::object()) {
-    fields["temperature"] = 0;
-    fields["n_predict"] = fields.value("n_predict", 12);
-    return fields;
-}
 
 json infill_of(const std::string& before, const std::string& behind) {
     return greedy({{"input_prefix", before}, {"input_suffix", behind}});
@@ -33,16 +28,6 @@ std::string written_by_library(const TestServer& server, const std::string& befo
     Session session = server.model->open();
     REQUIRE(session.set_text(before + behind, ByteOffset(before.size())));
     return session.complete({.n_predict = 12}).value().text;
-}
-
-json error_of(const httplib::Response& response) {
-    CAPTURE(response.body);
-    CHECK(response.get_header_value("Content-Type").starts_with("application/json"));
-    json error = json::parse(response.body).at("error");
-    CHECK(error.at("code") == response.status);
-    CHECK_FALSE(error.at("message").get<std::string>().empty());
-    CHECK(error.at("type").is_string());
-    return error;
 }
 
 std::string second_character(const std::string& text) {

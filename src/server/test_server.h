@@ -30,6 +30,26 @@
 
 namespace pie::test {
 
+// A function with the cursor in it.
+inline const std::string prefix = "import sys\n\ndef total(items):\n    result = 0\n    for item in ";
+inline const std::string suffix = "\n    return result\n";
+
+inline nlohmann::json greedy(nlohmann::json fields = nlohmann::json::object()) {
+    fields["temperature"] = 0;
+    fields["n_predict"] = fields.value("n_predict", 12);
+    return fields;
+}
+
+inline nlohmann::json error_of(const httplib::Response& response) {
+    CAPTURE(response.body);
+    CHECK(response.get_header_value("Content-Type").starts_with("application/json"));
+    nlohmann::json error = nlohmann::json::parse(response.body).at("error");
+    CHECK(error.at("code") == response.status);
+    CHECK_FALSE(error.at("message").get<std::string>().empty());
+    CHECK(error.at("type").is_string());
+    return error;
+}
+
 // Makes a tiny model one that cannot fill in the middle.
 inline void rename_fill_markers(gguf_context* gguf) {
     const int64_t key = gguf_find_key(gguf, "tokenizer.ggml.tokens");
