@@ -33,6 +33,7 @@ class Generation {
 
     // Chooses the next token by the logits ahead of it.
     TokenId take_next(std::span<const float> logits) {
+        PIE_CHECK(std::ssize(logits) == model_.vocabulary().size(), "a token is chosen by one row of logits");
         const TokenId token = sampler_.sample(begun_.empty() ? logits : going_on_from_begun(logits));
         if (completion_.tokens.empty()) {
             completion_.first_token_milliseconds = milliseconds_since(start_);

@@ -72,6 +72,8 @@ Result<std::span<const float>> Decoder::advance(TokenId token, int32_t n_draft_m
 Result<void> Decoder::extend(std::vector<TokenId> batch) {
     const Observe observe = n_batches_++ < n_observed_batches ? Observe::yes : Observe::no;
     PIE_ASSIGN(logits_, sequence_.extend(batch, observe));
+    PIE_CHECK(std::ssize(logits_) == std::ssize(batch) * sequence_.engine().model().vocabulary().size(),
+              "each token of a batch has its row of logits");
     batch_ = std::move(batch);
     n_used_ = 1;
     return {};

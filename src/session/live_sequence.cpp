@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <iterator>
 #include <limits>
@@ -70,7 +69,8 @@ LayerSet every_fourth(int32_t n_layer) {
 LiveSequence::LiveSequence(Engine& engine, KvCache& cache)
     : engine_(engine), cache_(cache), observed_(every_fourth(cache.n_layer())) {}
 
-// The logits of the last `n_outputs` tokens are wanted, so that these are encoded whatever is held of them.
+// The logits of the last `n_outputs` tokens are wanted, so that these are encoded, whatever source holds
+// them: it is seen to before any source is turned to.
 EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions& options,
                             int32_t n_outputs) const {
     const KvCells& cells = cache_.cells();
@@ -89,10 +89,16 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     }
     const Vocabulary& vocabulary = engine_.model().vocabulary();
     PlanOptions again{.seam = repairs ? options.seam : 0, .repair_control_tokens = repairs};
+    std::vector<Position> outputs;
+    for (int32_t i = std::max(0, static_cast<int32_t>(wanted.size()) - n_outputs); i < std::ssize(wanted);
+         ++i) {
+        outputs.emplace_back(i);
+    }
     const auto plan_again = [&] {
         EditPlan plan = plan_edit(
             wanted, n_cached + static_cast<int32_t>(blocks.cells.size()), runs,
             [&vocabulary](TokenId token) { return vocabulary.is_control(token); }, again);
+        pie::encode_again(plan, outputs);
         if (repairs) {
             recall_blocks(plan, n_cached, blocks.cells);
             recall(plan, cells.recallable(plan, wanted, static_cast<int32_t>(wanted.size()) - n_outputs));
@@ -180,7 +186,6 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         std::vector<TokenId> sequence(wanted.begin(), wanted.end());
         sequence.push_back(*ahead);
         edit = plan(sequence, options, 2);
-        pie::encode_again(edit, std::array{Position(report.tokens_context - 1)});
         PIE_TRY(run(edit, sequence, options.method, report_progress, 2));
         keep_ahead();
         report.tokens_ahead = 1;
@@ -258,6 +263,9 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
             progress(static_cast<int32_t>(done + chunk.size()), static_cast<int32_t>(positions.size()));
         }
     }
+    const size_t n_vocab = static_cast<size_t>(engine_.model().vocabulary().size());
+    PIE_CHECK(rows.empty() || rows.size() == static_cast<size_t>(n_outputs) * n_vocab,
+              "each output has its row of logits");
     if (!rows.empty()) {
         logits_ = std::move(rows);
     }
@@ -267,6 +275,8 @@ Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<con
 // Takes the last token, encoded with its logits behind those of the one before, out of the sequence again.
 void LiveSequence::keep_ahead() {
     const int32_t n = n_tokens() - 1;
+    PIE_CHECK(std::ssize(logits_) == 2 * engine_.model().vocabulary().size(),
+              "a token ahead has a row of logits behind that of the last token");
     const auto middle = logits_.begin() + std::ssize(logits_) / 2;
     const KvCells& cells = cache_.cells();
     const bool is_identical = cells.is_identical(Position(n));
