@@ -167,7 +167,7 @@ Result<Outcome> Worker::perform(DocumentState& document, const Work& work, const
         return fail(ErrorCode::cancelled, "cancelled");
     }
     if (!document.source && options.preparation == Preparation::source) {
-        return fail(ErrorCode::invalid_argument, "the session has no text yet; give it one first");
+        return without_text();
     }
     cancel_requests_of(document, "a newer request of the session took its place");
     if (requests_.size() >= options_.queue_max) {
@@ -256,6 +256,10 @@ void Worker::forget(DocumentState& document) {
 SessionStats Worker::stats(const DocumentState& document) const {
     const Lock lock(mutex_);
     return document.stats;
+}
+
+tl::unexpected<Error> Worker::without_text() {
+    return fail(ErrorCode::invalid_argument, "the session has no text; give it one first");
 }
 
 void Worker::end(Request& request, Result<void> result) {

@@ -154,6 +154,7 @@ class Worker {
     void note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
                      int64_t version);
 
+    static tl::unexpected<Error> without_text();
     void end(Request& request, Result<void> result);
     void cancel_requests_of(const DocumentState& document, std::string_view reason);
     void stop_background();

@@ -10,7 +10,16 @@
 #include <utility>
 
 namespace pie {
-namespace {} // namespace
+namespace {
+
+Result<void> check_filled(LiveDocument& live) {
+    if (live.sequence().n_tokens() == 0) {
+        return fail(ErrorCode::invalid_argument, "the session has nothing cached that could be saved");
+    }
+    return {};
+}
+
+} // namespace
 
 // The model thread only copies, where the budget has room for a copy; the caller's does what takes time.
 Result<SavedCache> Worker::save(DocumentState& document, const std::filesystem::path& path,
@@ -18,9 +27,7 @@ Result<SavedCache> Worker::save(DocumentState& document, const std::filesystem::
     const RequestOptions as_it_is{.preparation = Preparation::source_if_any};
     std::shared_ptr<CacheCopy> copy;
     const Work reserve = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
-        if (live.sequence().n_tokens() == 0) {
-            return fail(ErrorCode::invalid_argument, "the session has nothing cached that could be saved");
-        }
+        PIE_TRY(check_filled(live));
         copy = store_.reserve_copy(live);
         return {};
     };
@@ -30,6 +37,7 @@ Result<SavedCache> Worker::save(DocumentState& document, const std::filesystem::
     }
     SavedCache saved;
     const Work take = [&](LiveDocument& live, const UpdateReport&) -> Result<void> {
+        PIE_TRY(check_filled(live)); // it may have been forgotten meanwhile
         saved.tokens = live.sequence().n_tokens();
         if (!copy || !copy->has_room_for(live.cache())) {
             copy.reset();

@@ -128,6 +128,10 @@ void Worker::serve_request(Lock& lock) {
     requests_.pop_front();
     DocumentState& document = *request->document;
     const auto source = request->preparation == Preparation::none ? nullptr : document.source;
+    if (request->preparation == Preparation::source && !source) {
+        end(*request, without_text()); // a restored cache took its place while the request waited
+        return;
+    }
     const int64_t version = document.stats.version;
     LiveDocument* live = nullptr;
     std::optional<UpdateReport> report;
