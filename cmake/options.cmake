@@ -18,7 +18,9 @@ endif()
 
 add_library(pie_warnings INTERFACE)
 target_compile_options(pie_warnings INTERFACE
-    -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion -Wimplicit-fallthrough
+    -Wall -Wextra -Wpedantic -Wconversion -Wno-sign-conversion -Wimplicit-fallthrough
+    # Where sources are compiled together, names of one file are no shadows of another's.
+    $<$<NOT:$<BOOL:${CMAKE_UNITY_BUILD}>>:-Wshadow>
     # GCC 12 sees overlaps in std::string that are not there (its bug 105651).
     $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
     $<$<BOOL:${PIE_DEV}>:-Werror>)

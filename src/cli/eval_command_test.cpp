@@ -133,7 +133,7 @@ TEST_CASE("bad input: a message that says what to do, and the exit status") {
         CHECK(contains(ended.err, message));
         CHECK(ended.out.empty());
     };
-    expect(place.run({"eval"}), 2, "subcommand");
+    expect(place.run({"eval"}), 2, "a command is missing");
     expect(place.run({"eval", "run", "--data", place.data}), 2, "--out");
     expect(place.run({"eval", "run", "--out", place.results}), 2, "--data");
     expect(place.eval({}), 1, "samples.jsonl");
