@@ -18,6 +18,8 @@ TEST_MODELS := smollm2-135m $(MODEL)
 FUZZ_SECONDS := 30
 pull = for name in $(1); do $(PIE) model path $$name >/dev/null 2>&1 || $(PIE) model pull $$name || exit; done
 
+CTEST := ctest --parallel $(shell nproc) --no-tests=error --output-on-failure --test-dir
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup build run test test-asan fuzz bench lint format clean
@@ -41,12 +43,11 @@ run: setup
 test: build
 	@scripts/install_packages.sh test
 	@$(call pull,$(TEST_MODELS))
-	@ctest --test-dir build/release --no-tests=error --output-on-failure --label-exclude '^(gpu|slow)$$'
+	@$(CTEST) build/release --label-exclude '^(gpu|slow)$$'
 
 test-asan: setup
 	@scripts/build.sh asan
-	@ctest --test-dir build/asan --no-tests=error --output-on-failure \
-	    --label-regex '^(unit|property)$$' --label-exclude '^model$$'
+	@$(CTEST) build/asan --label-regex '^(unit|property)$$' --label-exclude '^model$$'
 
 fuzz:
 	@scripts/install_packages.sh build fuzz

@@ -66,4 +66,7 @@ function(pie_test name)
     list(JOIN TEST_SOURCES "," files)
     add_test(NAME ${name} COMMAND ${program} --source-file=${files})
     set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 600)
+    if("model" IN_LIST TEST_LABELS OR "load" IN_LIST TEST_LABELS)
+        set_tests_properties(${name} PROPERTIES RUN_SERIAL ON) # they take all of the processor
+    endif()
 endfunction()
