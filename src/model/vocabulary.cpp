@@ -2,6 +2,9 @@
 
 #include "base/check.h"
 
+#include <algorithm>
+#include <array>
+
 namespace pie {
 namespace {
 
@@ -9,20 +12,62 @@ std::optional<TokenId> present(llama_token token) {
     return token == LLAMA_TOKEN_NULL ? std::nullopt : std::optional(TokenId(token));
 }
 
-// Bytes at the front of `text` that libllama can be given at once. It splits the text of some BPE
-// vocabularies (DeepSeek's) with std::regex, whose recursion overflows the stack on a run of some ten
-// thousand characters without a space, which minified files have; so such a run is cut. Cuts lie inside of
-// runs alone, hence where prompt/cut_rule never cuts.
+// White space beyond ASCII, which some vocabularies' expressions take for white space and some do not.
+constexpr std::array wide_blanks = {
+    "\u0085", "\u00A0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005",
+    "\u2006", "\u2007", "\u2008", "\u2009", "\u200A", "\u2028", "\u2029", "\u202F", "\u205F",
+    "\u3000"};
+
+enum class Spacing { blank, visible, either };
+
+Spacing spacing_of(std::string_view text) {
+    const auto byte = static_cast<unsigned char>(text.front());
+    if (byte < 0x80U) {
+        return byte == ' ' || (byte >= '\t' && byte <= '\r') ? Spacing::blank : Spacing::visible;
+    }
+    const bool is_wide_blank =
+        std::ranges::any_of(wide_blanks, [text](const char* blank) { return text.starts_with(blank); });
+    return is_wide_blank ? Spacing::either : Spacing::visible;
+}
+
+// Some expressions match line breaks and slashes behind punctuation as one.
+bool is_break_or_slash(char c) {
+    return c == '\n' || c == '\r' || c == '/';
+}
+
+bool is_letter(char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte >= 0x80U || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+}
+
+// Bytes at the front of `text` that libllama can be given at once. It splits the text of many BPE
+// vocabularies (DeepSeek's, Mistral's, Seed-Coder's) with std::regex, whose recursion overflows the stack on
+// some ten thousand characters that one expression matches: a run of white space, or of characters without
+// any, which minified files have, or (EXAONE's) of words with one space between them. So such a run is cut,
+// one of words in front of a space. Other cuts lie inside of runs alone, hence where prompt/cut_rule never
+// cuts.
 size_t safe_length(std::string_view text) {
     constexpr size_t run_bytes_max = 4096;
-    size_t run = 0;
+    size_t run_begin = 0;
+    size_t words_begin = 0;
+    Spacing run = Spacing::either;
     for (size_t i = 0; i < text.size(); ++i) {
-        const auto byte = static_cast<unsigned char>(text[i]);
-        const bool begins_character = (byte & 0xC0U) != 0x80U;
-        if (run >= run_bytes_max && begins_character) {
+        if ((static_cast<unsigned char>(text[i]) & 0xC0U) == 0x80U) {
+            continue; // inside of a character
+        }
+        const bool is_behind_word = text[i] == ' ' && i > words_begin && text[i - 1] != ' ';
+        if (i - run_begin >= run_bytes_max || (is_behind_word && i - words_begin >= run_bytes_max)) {
             return i;
         }
-        run = byte == ' ' || byte == '\n' ? 0 : run + 1;
+        if (!is_letter(text[i]) && !is_behind_word) {
+            words_begin = i + 1;
+        }
+        const Spacing spacing = spacing_of(text.substr(i));
+        if (spacing != run && spacing != Spacing::either) {
+            run = spacing;
+            const bool goes_on = i > 0 && is_break_or_slash(text[i - 1]) && is_break_or_slash(text[i]);
+            run_begin = goes_on ? run_begin : i;
+        }
     }
     return text.size();
 }

@@ -31,7 +31,9 @@ class TestVocabulary {
 
 // Null where the file is missing. `name` as in ggml-vocab-<name>.gguf. Loaded without the LoadedModel, which
 // refuses kinds of tokenisers that no supported model has; the code under test must be right for them too.
-inline std::unique_ptr<TestVocabulary> load_vocabulary(const std::string& name) {
+// `overrides` take the place of the file's metadata.
+inline std::unique_ptr<TestVocabulary> load_vocabulary(const std::string& name,
+                                                       const llama_model_kv_override* overrides = nullptr) {
     const std::string path = std::string(PIE_VOCABULARIES) + "/ggml-vocab-" + name + ".gguf";
     if (!std::filesystem::exists(path)) {
         MESSAGE("SKIPPED: there is no ", path);
@@ -40,6 +42,7 @@ inline std::unique_ptr<TestVocabulary> load_vocabulary(const std::string& name) 
     llama_log_set([](ggml_log_level, const char*, void*) {}, nullptr);
     llama_model_params params = llama_model_default_params();
     params.vocab_only = true;
+    params.kv_overrides = overrides;
     llama_model* model = llama_model_load_from_file(path.c_str(), params);
     REQUIRE_MESSAGE(model != nullptr, "cannot load ", path);
     return std::make_unique<TestVocabulary>(model);
