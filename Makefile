@@ -59,8 +59,9 @@ bench: build
 	@peers=$$(scripts/build_peers.sh) && $(PIE) bench --against "$$peers/llama-bench" "$$peers/llama-server" \
 	    --out build/bench
 
-lint: build
+lint: setup
 	@scripts/install_packages.sh lint
+	@scripts/build.sh dev pie_commit
 	@scripts/lint.sh $(SINCE)
 
 format:

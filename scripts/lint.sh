@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# lint.sh [COMMIT]: checks the format of our C++ files, then them with clang-tidy (as build/release compiles them;
+# lint.sh [COMMIT]: checks the format of our C++ files, then them with clang-tidy (as the preset dev compiles them, one by one;
 # where a commit is given, those alone that changed since), then the shell scripts. Version 14 of the clang tools
 # decides, where there is one: others differ in small things.
 set -euo pipefail
@@ -25,7 +25,7 @@ echo "Checking ${#files[@]} files with clang-tidy"
 # The files are compiled by gcc, with warning options that clang need not know. What is filtered out counts the
 # warnings in system headers.
 [[ ${#files[@]} -eq 0 ]] || printf '%s\0' "${files[@]}" |
-    xargs -0 -n 1 -P "$(nproc)" "$clang_tidy" --quiet -p build/release \
+    xargs -0 -n 1 -P "$(nproc)" "$clang_tidy" --quiet -p build/dev \
         --extra-arg=-Wno-unknown-warning-option 2> >(grep -v 'warnings\? generated' >&2)
 
 echo "Checking the shell scripts"

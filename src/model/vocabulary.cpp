@@ -13,10 +13,9 @@ std::optional<TokenId> present(llama_token token) {
 }
 
 // White space beyond ASCII, which some vocabularies' expressions take for white space and some do not.
-constexpr std::array wide_blanks = {
-    "\u0085", "\u00A0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003", "\u2004", "\u2005",
-    "\u2006", "\u2007", "\u2008", "\u2009", "\u200A", "\u2028", "\u2029", "\u202F", "\u205F",
-    "\u3000"};
+constexpr std::array wide_blanks = {"\u0085", "\u00A0", "\u1680", "\u2000", "\u2001", "\u2002", "\u2003",
+                                    "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009", "\u200A",
+                                    "\u2028", "\u2029", "\u202F", "\u205F", "\u3000"};
 
 enum class Spacing { blank, visible, either };
 
