@@ -46,20 +46,35 @@ void check_parts(const std::vector<PromptPart>& parts, const json& value) {
     }
 }
 
+// An array of strings, or of arrays, is one of prompts.
+void check_prompts(const std::vector<std::vector<PromptPart>>& prompts, const json& value) {
+    const auto begins_prompt = [](const json& entry) { return entry.is_string() || entry.is_array(); };
+    if (!value.is_array() || value.empty() || !std::ranges::all_of(value, begins_prompt)) {
+        PIE_CHECK(prompts.size() == 1, "there is one prompt");
+        check_parts(prompts.front(), value);
+        return;
+    }
+    PIE_CHECK(prompts.size() == value.size(), "each prompt is read");
+    for (size_t i = 0; i < prompts.size(); ++i) {
+        check_parts(prompts[i], value[i]);
+    }
+}
+
 void check_prompt(std::string_view body) {
     const auto request = parse_prompt_request(body);
     if (!fuzz::is_accepted(request)) {
         return;
     }
     const json object = fuzz::object_of(body);
-    check_parts(request->prompt, object.at("prompt"));
+    check_prompts(request->prompts, object.at("prompt"));
     PIE_CHECK(request->suffix.value_or("") == fuzz::string_or(object, "suffix", ""),
               "the suffix is the body's");
-    if (request->suffix) {
-        PIE_CHECK(std::ranges::all_of(
-                      request->prompt,
-                      [](const PromptPart& part) { return std::holds_alternative<std::string>(part); }),
-                  "what is filled in stands behind a text");
+    for (const std::vector<PromptPart>& prompt : request->prompts) {
+        PIE_CHECK(
+            !request->suffix ||
+                std::ranges::all_of(
+                    prompt, [](const PromptPart& part) { return std::holds_alternative<std::string>(part); }),
+            "what is filled in stands behind a text");
     }
     fuzz::check_generation(request->generation);
 }
