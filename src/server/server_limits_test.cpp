@@ -39,7 +39,9 @@ TEST_CASE("a body of more values than a request needs is refused before it is pa
     for (const std::string& value : {std::string("1"), std::string("{}"), std::string("[]"),
                                      std::string("\"\""), std::string("{\"a\":1}")}) {
         CAPTURE(value);
-        const std::string many = value + repeated("," + value, 300'000);
+        std::string next = ",";
+        next += value;
+        const std::string many = value + repeated(next, 300'000);
         for (const char* path : {"/completion", "/infill", "/tokenize", "/v1/chat/completions"}) {
             const auto refused = server.post(path, R"({"prompt":"a","unknown":[)" + many + "]}");
             const json error = error_of(refused);

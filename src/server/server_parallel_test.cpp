@@ -19,7 +19,6 @@ using test::prefix;
 using test::suffix;
 using test::TestServer;
 
-constexpr int32_t n_tokens = 12;
 // As llama.vim and llama.vscode say it.
 json typed(const std::string& text, json fields = json::object()) {
     fields["input_prefix"] = prefix;

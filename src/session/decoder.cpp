@@ -1,5 +1,7 @@
 #include "session/decoder.h"
 
+#include "base/check.h"
+
 #include <algorithm>
 #include <limits>
 #include <utility>
