@@ -17,7 +17,7 @@ constexpr size_t run_bytes = 60'000;
 
 // Those whose expressions std::regex runs, of each family one.
 constexpr std::array pre_tokenizers = {"tekken",     "deepseek-llm", "deepseek-coder",
-                                       "seed-coder", "gpt-4o",       "exaone"};
+                                       "seed-coder", "gpt-4o",       "exaone-moe"};
 
 std::unique_ptr<test::TestVocabulary> vocabulary_split_by(const std::string& pre_tokenizer) {
     std::array<llama_model_kv_override, 2> overrides{};
