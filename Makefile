@@ -3,8 +3,11 @@
 #: make test       set up, build, and run the tests
 #: make build      set up, and build everything
 #: make bench      build llama.cpp's benchmark and server, and measure beside them (20 minutes)
-#: make setup      system packages, and the sources of llama.cpp and of tree-sitter's grammars, only
+#: make setup      system packages and the sources of llama.cpp, only
+#: make lab        build the lab too: pie-lab, which measures, and the programs in lab/programs
+#: make test-lab   build the lab, and run its tests
 #: make test-asan  the unit and property tests under AddressSanitizer and UBSan
+#: make test-tsan  those of library, session and server under ThreadSanitizer
 #: make fuzz       fuzz what reads requests, FUZZ_SECONDS (30) for each target
 #: make lint       check format, C++ (clang-tidy; SINCE=COMMIT: what changed since) and shell scripts
 #: make format     rewrite our C++ files in the house format
@@ -22,7 +25,7 @@ CTEST := ctest --parallel $(shell nproc) --no-tests=error --output-on-failure --
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build run test test-asan fuzz bench lint format clean
+.PHONY: help setup build run lab test test-lab test-asan test-tsan fuzz bench lint format clean
 
 help:
 	@sed -n 's/^#: \{0,1\}//p' Makefile
@@ -30,10 +33,13 @@ help:
 setup:
 	@scripts/install_packages.sh build
 	@scripts/fetch_llama.sh
-	@scripts/fetch_grammars.sh
 
 build: setup
 	@scripts/build.sh release
+
+lab: setup
+	@scripts/fetch_grammars.sh
+	@scripts/build.sh release --lab
 
 run: setup
 	@scripts/build.sh release pie
@@ -43,25 +49,34 @@ run: setup
 test: build
 	@scripts/install_packages.sh test
 	@$(call pull,$(TEST_MODELS))
-	@$(CTEST) build/release --label-exclude '^(gpu|slow)$$'
+	@$(CTEST) build/release --label-exclude '^(gpu|slow|lab)$$'
+
+test-lab: lab
+	@$(call pull,$(TEST_MODELS))
+	@$(CTEST) build/release --label-regex '^lab$$' --label-exclude '^(gpu|slow)$$'
 
 test-asan: setup
 	@scripts/build.sh asan
 	@$(CTEST) build/asan --label-regex '^(unit|property)$$' --label-exclude '^model$$'
+
+test-tsan: setup
+	@scripts/build.sh tsan library_tests session_tests server_tests
+	@$(CTEST) build/tsan --label-regex '^(library|session|server)$$' --label-exclude '^(model|slow)$$'
 
 fuzz:
 	@scripts/install_packages.sh build fuzz
 	@scripts/build.sh fuzz
 	@scripts/fuzz.sh $(FUZZ_SECONDS)
 
-bench: build
+bench: lab
 	@$(call pull,$(MODEL))
-	@peers=$$(scripts/build_peers.sh) && $(PIE) bench --against "$$peers/llama-bench" "$$peers/llama-server" \
+	@peers=$$(scripts/build_peers.sh) && build/release/bin/pie-lab bench --against "$$peers/llama-bench" "$$peers/llama-server" \
 	    --out build/bench
 
 lint: setup
 	@scripts/install_packages.sh lint
-	@scripts/build.sh dev pie_commit
+	@scripts/fetch_grammars.sh
+	@scripts/build.sh dev --lab pie_commit
 	@scripts/lint.sh $(SINCE)
 
 format:

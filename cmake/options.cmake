@@ -2,6 +2,7 @@
 
 option(PIE_FUZZ "Build the libFuzzer targets, and nothing else (clang)" OFF)
 option(PIE_DEV "Warnings are errors, and containers check their invariants after each change" OFF)
+option(PIE_LAB "Build the lab too: pie-lab, which measures" OFF)
 set(PIE_SANITIZE "" CACHE STRING "Sanitizers for our own code: 'address,undefined' or 'thread'")
 
 add_library(pie_options INTERFACE)
@@ -25,22 +26,22 @@ target_compile_options(pie_warnings INTERFACE
     $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
     $<$<BOOL:${PIE_DEV}>:-Werror>)
 
-# pie_room(NAME SOURCES… [USES rooms and libraries…]): one static library a room of src/.
+# pie_room(NAME SOURCES… [USES rooms and libraries…]): one static library a room, which is the folder of src/ or lab/
+# that calls it.
 # Public headers of what a room uses come along; see tests/layers_test.py for who may use whom.
 function(pie_room name)
     cmake_parse_arguments(ROOM "" "" "SOURCES;USES;LIBRARIES" ${ARGN})
-    list(TRANSFORM ROOM_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/src/${name}/)
     add_library(pie_${name} STATIC ${ROOM_SOURCES})
     list(TRANSFORM ROOM_USES PREPEND pie_)
     target_link_libraries(pie_${name} PUBLIC pie_options ${ROOM_USES} PRIVATE pie_warnings ${ROOM_LIBRARIES})
 endfunction()
 
-# pie_test(NAME SOURCES… USES rooms… LIBRARIES… DEFINITIONS… LABELS… [RUNS_PIE] [ALONE]): one ctest entry, of the test cases
+# pie_test(NAME SOURCES… USES rooms… LIBRARIES… DEFINITIONS… LABELS… [RUNS_PIE] [RUNS_LAB] [ALONE]): one ctest entry, of the test cases
 # that these sources hold. All tests of a folder are one doctest program, so that what they use is linked once.
-# RUNS_PIE: the tests start the program, whose path is PIE_PROGRAM. ALONE: they share names with other sources, and are
+# RUNS_PIE: the tests start the program, whose path is PIE_PROGRAM; RUNS_LAB: also pie-lab, PIE_LAB_PROGRAM. ALONE: they share names with other sources, and are
 # compiled by themselves where the others are compiled together.
 function(pie_test name)
-    cmake_parse_arguments(TEST "RUNS_PIE;ALONE" "" "SOURCES;USES;LIBRARIES;DEFINITIONS;LABELS" ${ARGN})
+    cmake_parse_arguments(TEST "RUNS_PIE;RUNS_LAB;ALONE" "" "SOURCES;USES;LIBRARIES;DEFINITIONS;LABELS" ${ARGN})
     if(NOT TARGET pie_doctest_main)
         add_library(pie_doctest_main OBJECT ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp)
         target_link_libraries(pie_doctest_main PRIVATE pie_options pie_warnings)
@@ -55,9 +56,13 @@ function(pie_test name)
     list(TRANSFORM TEST_USES PREPEND pie_)
     target_link_libraries(${program} PRIVATE ${TEST_USES} ${TEST_LIBRARIES})
     target_compile_definitions(${program} PRIVATE ${TEST_DEFINITIONS})
-    if(TEST_RUNS_PIE)
+    if(TEST_RUNS_PIE OR TEST_RUNS_LAB)
         target_compile_definitions(${program} PRIVATE PIE_PROGRAM="$<TARGET_FILE:pie>")
         add_dependencies(${program} pie)
+    endif()
+    if(TEST_RUNS_LAB)
+        target_compile_definitions(${program} PRIVATE PIE_LAB_PROGRAM="$<TARGET_FILE:pie-lab>")
+        add_dependencies(${program} pie-lab)
     endif()
     if(TEST_ALONE)
         set_source_files_properties(${TEST_SOURCES} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
@@ -65,6 +70,13 @@ function(pie_test name)
     list(TRANSFORM TEST_SOURCES PREPEND */)
     list(JOIN TEST_SOURCES "," files)
     add_test(NAME ${name} COMMAND ${program} --source-file=${files})
+    # The folder is a label too: ctest -L cache.
+    list(APPEND TEST_LABELS ${folder})
+    set(lab ${PROJECT_SOURCE_DIR}/lab)
+    cmake_path(IS_PREFIX lab ${CMAKE_CURRENT_SOURCE_DIR} is_of_lab)
+    if(is_of_lab)
+        list(APPEND TEST_LABELS lab)
+    endif()
     set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 600)
     if("model" IN_LIST TEST_LABELS OR "load" IN_LIST TEST_LABELS)
         set_tests_properties(${name} PROPERTIES RUN_SERIAL ON) # they take all of the processor

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# eval_results.sh [MODEL] [SAMPLES] [OUT]: the measurements of docs/results.md, over source trees named by package
+# eval_results.sh [MODEL] [SAMPLES] [OUT]: the measurements of docs/lab/results.md, over source trees named by package
 # and version, which land in the cache. SAMPLES are of each language and setting. Run again, it goes on where it
 # was, and with more SAMPLES it adds to what is there. PARTS names some of checks, tasks, budgets, long, keys and
 # problems; "problems" runs code that the model wrote, in a sandbox, and needs HUMAN_EVAL, the path of
@@ -11,10 +11,10 @@ source "$(dirname "$0")/pinned.sh"
 model=${1:-qwen2.5-coder-0.5b}
 samples=${2:-10}
 out=${3:-$cache/eval/$model}
-pie=$root/build/release/bin/pie
+pie_lab=$root/build/release/bin/pie-lab
 sources=$cache/src
 data=$cache/eval/samples
-mkdir -p "$sources" "$data" "$out" "$root/docs/results"
+mkdir -p "$sources" "$data" "$out" "$root/lab/results/eval"
 
 unpack() { # FOLDER ARCHIVE...: wheels and archives of sources are zip files
     local folder=$1
@@ -49,7 +49,7 @@ fetch_java() { # GROUP NAME VERSION: a library, as its archive of sources holds 
 
 build() { # FOLDER LANGUAGE SUFFIX FEWEST MOST: prompts of so many tokens
     local file=$data/$1$3.jsonl
-    [[ -e $file ]] || "$pie" eval build --repo "$sources/$1" --name "${1%-*}" --lang "$2" -n 40 --seed 1 \
+    [[ -e $file ]] || "$pie_lab" eval build --repo "$sources/$1" --name "${1%-*}" --lang "$2" -n 40 --seed 1 \
         --tokens-min "$4" --tokens-max "$5" --out "$file"
     files+=("$file")
 }
@@ -61,12 +61,12 @@ build_all() { # SUFFIX FEWEST MOST
 }
 
 measure() { # SAMPLES EDITS METHODS [OUT [CONTEXT]]
-    "$pie" eval run -m "$model" -n "$1" --seed 1 --out "${4:-$out}" -c "${5:-4096}" --edits "$2" --methods "$3" \
+    "$pie_lab" eval run -m "$model" -n "$1" --seed 1 --out "${4:-$out}" -c "${5:-4096}" --edits "$2" --methods "$3" \
         --data "${files[@]}" >"$out/log.md"
 }
 
-keep() { # FOLDER: what was measured there, under the same name below docs/results
-    local packed=$root/docs/results/${1#"$out"}
+keep() { # FOLDER: what was measured there, under the same name below lab/results/eval
+    local packed=$root/lab/results/eval/${1#"$out"}
     mkdir -p "$packed"
     gzip -9 -c "$1/results.jsonl" >"$packed/$model.jsonl.gz"
 }
@@ -99,7 +99,7 @@ for part in ${PARTS:-checks tasks budgets long keys problems}; do
         ;;
     keys) measure 3 keystrokes-20,keystrokes-60,keystrokes-120 full,pie,pie+seam:1,pie+seam ;;
     problems)
-        "$pie" eval run -m "$model" -n 60 --seed 1 --out "$out" --edits insertion-3 --run-code \
+        "$pie_lab" eval run -m "$model" -n 60 --seed 1 --out "$out" --edits insertion-3 --run-code \
             --methods full,reuse,cfe,pie,pie+seam,pie+attention:12 --data "${HUMAN_EVAL:?}" >"$out/log.md"
         ;;
     *) echo "There is no part '$part'; see the head of $0." >&2 && exit 2 ;;

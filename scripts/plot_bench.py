@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""plot_bench.py DIR: plots of what `pie bench --against llama-server --out DIR` measured, as SVG and PNG, into DIR.
+"""plot_bench.py DIR: plots of what `pie-lab bench --against llama-server --out DIR` measured, as SVG and PNG, into DIR.
 
 The time from an edit to the first token, a panel for each workload: medians, with the 99th percentile (the largest
 of fewer than 100) as a thin line. What was measured at a single point has no curve.

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""plot_eval.py DIR: plots of what `pie eval report DIR` wrote there, as SVG and PNG beside it.
+"""plot_eval.py DIR: plots of what `pie-lab eval report DIR` wrote there, as SVG and PNG beside it.
 
 kl_by_method: KL a token by kind of edit and method, with intervals.
 pareto: KL against tokens encoded, by kind of edit.

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Holds the tree to its layers. Prints each violation as file:line and ends with status 1 where there is one.
 
-A room of src/ includes only itself, the rooms before it and <pie/...>; a public header includes nothing of src/;
+A room includes only itself, the rooms before it and <pie/...>; the rooms of lab/ come behind those of src/; a
+public header includes nothing of src/;
 no folder or file is called utils, common or misc; no source has more than 1,000 lines; no file names a path of
 somebody's machine or the host of a package registry.
 
@@ -14,7 +15,11 @@ import subprocess
 import sys
 import tempfile
 
-ROOMS = ["base", "text", "model", "prompt", "cache", "engine", "session", "library", "server", "eval", "bench", "cli"]
+PRODUCT_ROOMS = ["base", "text", "model", "prompt", "cache", "engine", "session", "library", "server", "cli"]
+LAB_ROOMS = ["eval", "bench", "commands", "programs"]
+ROOMS = PRODUCT_ROOMS + LAB_ROOMS
+ROOMS_OF_FOLDER = {"src": PRODUCT_ROOMS, "lab": LAB_ROOMS}
+RESULTS = pathlib.PurePosixPath("lab/results")
 VAGUE_NAMES = {"utils", "common", "misc"}
 SOURCE_SUFFIXES = {".h", ".cpp", ".py", ".sh", ".cmake", ".js", ".ts", ".lua", ".vim"}
 SOURCE_LINES_MAX = 1000
@@ -51,17 +56,18 @@ def project_files(root):
 
 
 def room_of(path):
-    """The room that a path lies in, or None outside of src/ and for what lies in no room."""
+    """The room that a path lies in, or None outside of src/ and lab/ and for what lies in no room."""
     parts = path.parts
-    return parts[1] if len(parts) > 2 and parts[0] == "src" and parts[1] in ROOMS else None
+    return parts[1] if len(parts) > 2 and parts[1] in ROOMS_OF_FOLDER.get(parts[0], []) else None
 
 
 def check_name(path):
     for part in path.parts:
         if pathlib.PurePosixPath(part).stem in VAGUE_NAMES:
             yield 1, f"'{part}' says nothing about what it holds"
-    if path.parts[0] == "src" and path.suffix in SOURCE_SUFFIXES and room_of(path) is None:
-        yield 1, "belongs to no room; the rooms are " + ", ".join(ROOMS)
+    rooms = ROOMS_OF_FOLDER.get(path.parts[0])
+    if rooms and path.suffix in SOURCE_SUFFIXES and room_of(path) is None and not path.is_relative_to(RESULTS):
+        yield 1, "belongs to no room; the rooms are " + ", ".join(rooms)
 
 
 def check_include(path, target):
@@ -112,6 +118,12 @@ SELF_TEST_TREE = {
     "src/cache/dots.cpp": '#include "../base/good.h"\n',
     "src/loose.cpp": "\n",
     "src/attic/old.cpp": "\n",
+    "src/eval/old.cpp": "\n",
+    "src/cli/measures.cpp": '#include "eval/good.h"\n',
+    "lab/eval/good.cpp": '#include "cli/good.h"\n#include "eval/good.h"\n',
+    "lab/eval/upwards.cpp": '#include "commands/demo.h"\n',
+    "lab/loose.cpp": "\n",
+    "lab/results/zen/data.h": "\n",
     "src/text/utils/trim.cpp": "\n",
     "src/text/misc.h": "\n",
     "tests/crosses_rooms.cpp": '#include "cli/demo.h"\n',
@@ -129,6 +141,10 @@ SELF_TEST_EXPECTED = {
     ("src/cache/dots.cpp", 1),
     ("src/loose.cpp", 1),
     ("src/attic/old.cpp", 1),
+    ("src/eval/old.cpp", 1),
+    ("src/cli/measures.cpp", 1),
+    ("lab/eval/upwards.cpp", 1),
+    ("lab/loose.cpp", 1),
     ("src/text/utils/trim.cpp", 1),
     ("src/text/misc.h", 1),
     ("src/text/long.cpp", 1001),

@@ -1,7 +1,7 @@
 // Our graphs against libllama's decode, to the bit, on real models and a real source file.
 
 #include "base/files.h"
-#include "eval/metrics.h"
+#include "engine/logits.h"
 #include "model/model.h"
 #include "model/store.h"
 #include "support/reference.h"
@@ -32,7 +32,8 @@ std::unique_ptr<LoadedModel> load(const char* name, MatrixTypes matrix_types = M
 }
 
 std::vector<TokenId> prompt(const LoadedModel& model) {
-    const auto text = read_file(std::filesystem::path(PIE_SOURCE_DIR) / "src/cache/cells.cpp", 1 << 20);
+    const auto text =
+        read_file(std::filesystem::path(PIE_SOURCE_DIR) / "src/cli/demo/sample.cpp.txt", 1 << 20);
     REQUIRE_MESSAGE(text.has_value(), text.error().message);
     std::vector<TokenId> tokens = model.vocabulary().tokenize(*text);
     REQUIRE(tokens.size() > n_prompt);

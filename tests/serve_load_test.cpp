@@ -6,9 +6,9 @@
 //
 //   PIE_LOAD_MODEL=qwen2.5-coder-0.5b PIE_LOAD_SECONDS=120 PIE_LOAD_RAM_MB=2000 serve_load_test
 
+#include "base/child_process.h"
 #include "base/elapsed.h"
 #include "base/test_fixtures.h"
-#include "bench/child_process.h"
 #include "prompt/test_repository_model.h"
 
 #include <doctest/doctest.h>

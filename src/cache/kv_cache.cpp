@@ -25,7 +25,7 @@ Result<void> check_type(ggml_type type, int32_t head_dim) {
     return {};
 }
 
-// How often a key may be turned before the rounding shows (docs/fidelity.md, drift).
+// How often a key may be turned before the rounding shows (docs/lab/fidelity.md, drift).
 int32_t turns_max(ggml_type type) {
     switch (type) {
     case GGML_TYPE_Q4_0:

@@ -7,9 +7,15 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <string>
+#include <utility>
 
 namespace pie {
+namespace {
+
+std::string program_name = "pie";
+
+} // namespace
 
 int exit_status(ErrorCode code) {
     switch (code) {
@@ -29,8 +35,13 @@ int exit_status(ErrorCode code) {
     return 1;
 }
 
+void set_program_name(std::string name) {
+    program_name = std::move(name);
+}
+
 int print_error(const Error& error) {
-    print_note(fmt::format("{} {}", coloured(Stream::err, Colour::red, "pie:"), printable(error.message)));
+    print_note(fmt::format("{} {}", coloured(Stream::err, Colour::red, program_name + ":"),
+                           printable(error.message)));
     return exit_status(error.code);
 }
 

@@ -15,23 +15,25 @@
 
 #include <filesystem>
 #include <functional>
+#include <string>
 #include <string_view>
 
 namespace pie {
 
 using CommandRun = std::function<int()>;
 
-void add_bench_command(CLI::App& app, CommandRun& run);
 void add_complete_command(CLI::App& app, CommandRun& run);
 void add_demo_command(CLI::App& app, CommandRun& run);
 void add_edit_command(CLI::App& app, CommandRun& run);
-void add_eval_command(CLI::App& app, CommandRun& run);
 void add_model_command(CLI::App& app, CommandRun& run);
 void add_serve_command(CLI::App& app, CommandRun& run);
 
 // 128 and the signal's number where one interrupted (Ctrl-C: 130, SIGTERM: 143), 2 wrong usage, 1 any other
 // failure.
 int exit_status(ErrorCode code);
+
+// What messages on standard error begin with. Called once, before any other thread runs.
+void set_program_name(std::string name);
 
 // "pie: message" on standard error. Returns the exit status, so that a command can end with it.
 int print_error(const Error& error);

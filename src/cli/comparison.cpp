@@ -1,10 +1,11 @@
 #include "cli/comparison.h"
 
-#include "eval/metrics.h"
+#include "engine/logits.h"
 
 #include <nlohmann/json.hpp>
 
-#include <vector>
+#include <algorithm>
+#include <cstddef>
 
 namespace pie {
 
@@ -21,6 +22,18 @@ Result<Comparison> compare_with_full(LiveDocument& live, LiveDocument& reference
     comparison.first_token_kl = kl_divergence(reference.sequence().logits(), live.sequence().logits());
     comparison.agreement = agreement(comparison.edit.completion.tokens, comparison.full.completion.tokens);
     return comparison;
+}
+
+double agreement(std::span<const TokenId> a, std::span<const TokenId> b) {
+    const size_t longer = std::max(a.size(), b.size());
+    if (longer == 0) {
+        return 1.0;
+    }
+    size_t equal = 0;
+    for (size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
+        equal += a[i] == b[i] ? 1 : 0;
+    }
+    return static_cast<double>(equal) / static_cast<double>(longer);
 }
 
 nlohmann::json as_json(const Comparison& comparison) {

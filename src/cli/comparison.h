@@ -10,6 +10,7 @@
 #include <nlohmann/json_fwd.hpp>
 
 #include <functional>
+#include <span>
 #include <string_view>
 
 namespace pie {
@@ -39,6 +40,10 @@ Result<Comparison> compare_with_full(LiveDocument& live, LiveDocument& reference
                                      ByteOffset cursor, const ReuseOptions& reuse,
                                      const CompletionOptions& options,
                                      const std::function<void(int32_t done, int32_t total)>& progress);
+
+// Share of places at which two token sequences hold the same token; the longer one sets the number of places,
+// and two empty ones agree.
+double agreement(std::span<const TokenId> a, std::span<const TokenId> b);
 
 // As the commands print it.
 nlohmann::json as_json(const Comparison& comparison);

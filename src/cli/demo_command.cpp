@@ -11,7 +11,7 @@
 #include "cli/run_flags.h"
 #include "cli/terminal.h"
 #include "cli/work_report.h"
-#include "eval/metrics.h"
+#include "engine/logits.h"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

@@ -1,9 +1,8 @@
-// pie model list | pull NAME | path NAME: the models that pie knows by name. `pie model optimize` has a file
-// of its own.
+// pie model list | pull NAME | path NAME: the models that pie knows by name.
 
 #include "base/progress.h"
 #include "base/units.h"
-#include "cli/model_commands.h"
+#include "cli/command.h"
 #include "cli/terminal.h"
 #include "model/catalogue.h"
 #include "model/optimized.h"
@@ -36,7 +35,7 @@ void print_json(const nlohmann::json& value) {
     fmt::print("{}\n", value.dump(2));
 }
 
-// One of the catalogue, here or not, or one that `pie model optimize` made here.
+// One of the catalogue, here or not, or one that `pie-lab optimize` made here.
 struct ListedModel {
     std::string name;
     std::string description;
@@ -181,11 +180,10 @@ int status_of(const Result<void>& result) {
 
 void add_model_command(CLI::App& app, CommandRun& run) {
     auto arguments = std::make_shared<ModelArguments>();
-    CLI::App* model = app.add_subcommand("model", "List, fetch and optimise models")->require_subcommand(1);
+    CLI::App* model = app.add_subcommand("model", "List and fetch models")->require_subcommand(1);
     model->footer(
         "Models are kept in $XDG_CACHE_HOME/pie/models (default ~/.cache/pie/models).\n\n"
-        "Examples:\n  pie model list\n  pie model pull qwen2.5-coder-0.5b\n  pie model path smollm2-135m\n"
-        "  pie model optimize qwen2.5-coder-0.5b");
+        "Examples:\n  pie model list\n  pie model pull qwen2.5-coder-0.5b\n  pie model path smollm2-135m");
 
     CLI::App* list =
         model->add_subcommand("list", "Show the models of the catalogue, and which of them are here");
@@ -199,7 +197,6 @@ void add_model_command(CLI::App& app, CommandRun& run) {
     for (CLI::App* command : {list, pull_one, path}) {
         command->add_flag("--json", arguments->as_json, "Print the result as JSON");
     }
-    add_model_optimize_command(*model, run);
     list->callback(
         [&run, arguments] { run = [arguments] { return status_of(list_models(arguments->form())); }; });
     pull_one->callback([&run, arguments] {

@@ -3,8 +3,8 @@
 #include "base/files.h"
 #include "base/test_fixtures.h"
 #include "cli/command.h"
-#include "cli/program_fixture.h"
 #include "cli/terminal.h"
+#include "support/program_fixture.h"
 
 #include <doctest/doctest.h>
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 // Drives `pie complete` and `pie edit` on a tiny random model: what they print, and what they say to bad
 // input.
 
-#include "cli/program_fixture.h"
 #include "cli/work_report.h"
+#include "support/program_fixture.h"
 #include "support/tiny_model.h"
 
 #include <fmt/format.h>

@@ -1,8 +1,8 @@
 // Drives `pie serve` as a process: it starts, answers, and ends when it is told to.
 
-#include "cli/program_fixture.h"
 #include "prompt/test_repository_model.h"
 #include "server/client_config.h"
+#include "support/program_fixture.h"
 
 #include <httplib.h>
 #include <nlohmann/json.hpp>

@@ -4,7 +4,7 @@
 // step are made of. ggml's own kernel for batches of less than 64 tokens takes queries one by one, converts
 // each key anew for each of them and sums values in half precision; this one converts a block of keys and
 // values once for all queries of all heads that share them, sums in single precision, and reads what a token
-// may look at, in the order of positions, and nothing else. docs/performance.md has the figures.
+// may look at, in the order of positions, and nothing else. docs/lab/performance.md has the figures.
 //
 // It is shared out twice: first by parts of the positions, then, to put those together, by tokens. Sums are
 // cut at the same positions whatever the batch and the number of threads.

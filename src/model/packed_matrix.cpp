@@ -159,7 +159,7 @@ const Packing* packing_of(ggml_type type) {
 }
 
 // ggml repacks this type wherever ours can be multiplied too, and of its kernels those with AMX alone are the
-// faster ones (docs/performance.md).
+// faster ones (docs/lab/performance.md).
 bool is_packed_rather_than_repacked(ggml_type type) {
     return type == GGML_TYPE_Q4_K && ggml_cpu_has_amx_int8() == 0;
 }

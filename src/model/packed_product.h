@@ -3,7 +3,7 @@
 // Products of packed matrices with tokens, on processors with AVX2: ggml takes each block of weights apart by
 // itself, or for few tokens at a time, and adds up across the lanes of a vector. Here a lane has a row of its
 // own, since 16 rows lie side by side (model/packed_layout.h), and weights that were taken apart serve four
-// or eight tokens. docs/performance.md has the figures.
+// or eight tokens. docs/lab/performance.md has the figures.
 //
 // Tokens are rounded as ggml rounds them for the type, sums of a block are exact, and blocks are added up in
 // the order of columns whatever the batch: each token gets the same in every one.

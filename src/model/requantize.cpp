@@ -26,7 +26,7 @@ namespace fs = std::filesystem;
 constexpr const char* source_key = "pie.requantized_from";
 
 // The first loses half as much as the second, at the same size and about the same speed
-// (docs/performance.md).
+// (docs/lab/performance.md).
 constexpr std::array<QuantType, 3> types = {{{"iq4_nl", GGML_TYPE_IQ4_NL, LLAMA_FTYPE_MOSTLY_IQ4_NL},
                                              {"q4_0", GGML_TYPE_Q4_0, LLAMA_FTYPE_MOSTLY_Q4_0},
                                              {"q8_0", GGML_TYPE_Q8_0, LLAMA_FTYPE_MOSTLY_Q8_0}}};

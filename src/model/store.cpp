@@ -205,7 +205,7 @@ Result<fs::path> resolve_model(std::string_view name, const StoreSettings& setti
     }
     if (optimized && find_in_catalogue(optimized->source) != nullptr) {
         return fail(ErrorCode::not_found,
-                    fmt::format("the model '{}' is not on this machine; make it with 'pie model optimize {} "
+                    fmt::format("the model '{}' is not on this machine; make it with 'pie-lab optimize {} "
                                 "--type {}'",
                                 name, optimized->source, optimized->type.name));
     }

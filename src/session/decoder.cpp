@@ -23,7 +23,7 @@ constexpr double share_of_token_max = 0.6;
 constexpr double share_behind_two_max = 0.35;
 constexpr int32_t n_draft_max_by_default = 15;
 
-// What a completion looks at changes little after its first tokens (docs/fidelity.md).
+// What a completion looks at changes little after its first tokens (docs/lab/fidelity.md).
 constexpr int32_t n_observed_batches = 16;
 
 // Of the likeliest token over the next.

@@ -21,7 +21,7 @@ constexpr int32_t slice_tokens_max = n_spare_cells;
 // What takes longer is not followed by a longer slice: it would gain nothing, and an edit, which can stop it
 // between two operators of the graph, would wait for longer ones.
 constexpr std::chrono::milliseconds slice_time_max(250);
-constexpr int32_t idle_repair_tokens = 128; // docs/fidelity.md
+constexpr int32_t idle_repair_tokens = 128; // docs/lab/fidelity.md
 constexpr int32_t n_prompt_min = 32;
 
 Result<int32_t> context_size(const LoadedModel& model, const LiveDocumentOptions& options) {

@@ -55,7 +55,7 @@ Rounding rounding_of(Products products) {
 
 constexpr int32_t seam_min = 2; // what a seam is shortened to at the most
 
-// Layers agree enough on what matters for a few of them to tell (docs/fidelity.md).
+// Layers agree enough on what matters for a few of them to tell (docs/lab/fidelity.md).
 LayerSet every_fourth(int32_t n_layer) {
     LayerSet layers;
     for (int32_t layer = 3; layer < std::min(n_layer, 64); layer += 4) {

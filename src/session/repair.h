@@ -2,7 +2,7 @@
 
 // Which kept tokens an update encodes again beyond the seam. Their values were made when something else stood
 // before them; within a budget, a policy picks those where that matters most for what the model writes next.
-// docs/fidelity.md has the figures behind the default.
+// docs/lab/fidelity.md has the figures behind the default.
 //
 // Thread rule: pure functions.
 

@@ -20,6 +20,16 @@ std::vector<std::string> spans_of(const std::string& line) {
     return spans;
 }
 
+std::vector<std::filesystem::path> documents_in(const std::filesystem::path& folder) {
+    std::vector<std::filesystem::path> paths;
+    for (const auto& file : std::filesystem::directory_iterator(folder)) {
+        if (file.path().extension() == ".md") {
+            paths.push_back(file.path());
+        }
+    }
+    return paths;
+}
+
 } // namespace
 
 MarkdownCode code_in_markdown(const std::filesystem::path& path) {
@@ -51,13 +61,13 @@ MarkdownCode code_in_markdown(const std::filesystem::path& path) {
 }
 
 std::vector<std::filesystem::path> documents(const std::filesystem::path& project) {
-    std::vector<std::filesystem::path> paths = {project / "README.md"};
-    for (const auto& file : std::filesystem::directory_iterator(project / "docs")) {
-        if (file.path().extension() == ".md") {
-            paths.push_back(file.path());
-        }
-    }
+    std::vector<std::filesystem::path> paths = documents_in(project / "docs");
+    paths.push_back(project / "README.md");
     return paths;
+}
+
+std::vector<std::filesystem::path> lab_documents(const std::filesystem::path& project) {
+    return documents_in(project / "docs" / "lab");
 }
 
 } // namespace pie::testing

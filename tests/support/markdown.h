@@ -19,4 +19,7 @@ MarkdownCode code_in_markdown(const std::filesystem::path& path);
 // README.md and docs/*.md.
 std::vector<std::filesystem::path> documents(const std::filesystem::path& project);
 
+// docs/lab/*.md.
+std::vector<std::filesystem::path> lab_documents(const std::filesystem::path& project);
+
 } // namespace pie::testing
