@@ -26,6 +26,15 @@ target_compile_options(pie_warnings INTERFACE
     $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict>
     $<$<BOOL:${PIE_DEV}>:-Werror>)
 
+# pie_simd_sources(FILE…): sources that Highway compiles once for each instruction set. Under a sanitizer they are
+# compiled for this machine's alone: the code is the same, and instrumented it takes a minute a file.
+function(pie_simd_sources)
+    set_source_files_properties(${ARGN} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    if(PIE_SANITIZE)
+        set_source_files_properties(${ARGN} PROPERTIES COMPILE_OPTIONS "-march=native;-DHWY_COMPILE_ONLY_STATIC;-Wno-unused-function")
+    endif()
+endfunction()
+
 # pie_room(NAME SOURCES… [USES rooms and libraries…]): one static library a room, which is the folder of src/ or lab/
 # that calls it.
 # Public headers of what a room uses come along; see tests/layers_test.py for who may use whom.

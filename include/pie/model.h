@@ -67,11 +67,13 @@ struct ModelOptions {
     size_t queue_max = 64; // calls that wait; one more is refused (ErrorCode::busy)
 };
 
-// What a prompt that fills in the middle holds around its texts, as it is written.
+// What a prompt that fills in the middle holds around its texts, as it is written: prefix, text before the
+// cursor, suffix, text behind it, middle; or with the suffix and its text first.
 struct FillMarkers {
     std::string prefix;
     std::string suffix;
-    std::string middle;
+    std::string middle; // empty where the model has none
+    bool is_suffix_first = false;
 };
 
 class Model {
@@ -106,6 +108,8 @@ class Model {
     bool fills_in_the_middle() const;
     std::optional<FillMarkers> fill_markers() const;
 
+    // What is wrong with a file that loads all the same, a sentence each, for the person who chose it.
+    const std::vector<std::string>& doubts() const;
     // Of the file: two that are the same compute the same.
     const std::string& fingerprint() const;
     // Of ModelOptions; empty where there is none.

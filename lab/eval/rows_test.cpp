@@ -116,7 +116,7 @@ TEST_CASE("markers become the model's, and the texts between them are tokenised 
     REQUIRE(turned.has_value());
     CHECK(turned->before[0] == vocabulary.fim()->suffix);
     CHECK(turned->before.back() == vocabulary.fim()->prefix);
-    CHECK(turned->after == std::vector(2, vocabulary.fim()->middle));
+    CHECK(turned->after == std::vector(2, *vocabulary.fim()->middle));
 }
 
 TEST_CASE("the token that a model wants at the beginning stands in front") {

@@ -46,6 +46,16 @@ void print_result(const CompleteArguments& arguments, const RunningModel& loaded
                                     completion.tokens.size(), milliseconds_text(completion.milliseconds))));
 }
 
+void print_unseen_suffix(const LiveDocument& session, std::string_view suffix) {
+    if (session.layout() == LayoutKind::plain &&
+        suffix.find_first_not_of(" \t\r\n") != std::string_view::npos) {
+        print_note(
+            coloured(Stream::err, Colour::yellow,
+                     "this model was not trained to fill in the middle, so it does not see what stands "
+                     "behind the cursor"));
+    }
+}
+
 Result<void> run_complete(const CompleteArguments& arguments) {
     PIE_ASSIGN(const SourcePlace place, parse_source_place(arguments.place));
     PIE_ASSIGN(const Document document, Document::open(place.file));
@@ -58,6 +68,7 @@ Result<void> run_complete(const CompleteArguments& arguments) {
         const UpdateReport prefill,
         session->update(document.text(), cursor, {}, progress.tokens("encoding " + place.file.string())));
     print_lines_cut(session->lines_cut());
+    print_unseen_suffix(*session, document.text().substr(cursor.value));
     TextReceiver receive;
     if (arguments.stream && !arguments.json) {
         receive = [](std::string_view text) {

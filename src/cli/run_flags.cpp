@@ -1,5 +1,6 @@
 #include "cli/run_flags.h"
 
+#include "cli/terminal.h"
 #include "cli/validators.h"
 #include "engine/sampler_order.h"
 
@@ -166,6 +167,9 @@ Result<RunningModel> load_model(const RunFlags& flags) {
     loaded.name = flags.hub.empty() ? flags.model : flags.hub;
     PIE_ASSIGN(const std::filesystem::path path, find_model(flags.model, flags.hub));
     PIE_ASSIGN(loaded.model, LoadedModel::load(path, {.n_gpu_layers = flags.n_gpu_layers}));
+    for (const std::string& doubt : loaded.model->doubts()) {
+        print_note(coloured(Stream::err, Colour::yellow, printable(doubt)));
+    }
     PIE_ASSIGN(loaded.engine, Engine::create(*loaded.model, {.n_threads = flags.n_threads}));
     return loaded;
 }

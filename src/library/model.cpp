@@ -66,17 +66,22 @@ bool Model::fills_in_the_middle() const {
 
 std::optional<FillMarkers> Model::fill_markers() const {
     const Vocabulary& vocabulary = worker_->model().vocabulary();
-    const auto markers = vocabulary.fim();
+    const auto& markers = vocabulary.fim();
     if (!markers) {
         return std::nullopt;
     }
     return FillMarkers{.prefix = vocabulary.name(markers->prefix),
                        .suffix = vocabulary.name(markers->suffix),
-                       .middle = vocabulary.name(markers->middle)};
+                       .middle = markers->middle ? vocabulary.name(*markers->middle) : "",
+                       .is_suffix_first = markers->order == FimOrder::suffix_first};
 }
 
 Result<std::string> Model::chat_prompt(const std::vector<ChatMessage>& messages) const {
     return apply_chat_template(worker_->model(), messages);
+}
+
+const std::vector<std::string>& Model::doubts() const {
+    return worker_->model().doubts();
 }
 
 const std::string& Model::fingerprint() const {

@@ -1,7 +1,11 @@
 #include "model/loadable.h"
 
 #include <fmt/format.h>
+#include <llama.h>
 
+#include <array>
+#include <cstdint>
+#include <optional>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -36,9 +40,61 @@ Result<void> check_vocabulary(const Metadata& metadata) {
     return {};
 }
 
+// Empty: the file's name is not that of a part.
+std::string first_part(const std::string& path, int32_t number, int32_t n_parts) {
+    std::vector<char> prefix(path.size() + 1);
+    std::vector<char> first(path.size() + 64);
+    if (llama_split_prefix(prefix.data(), prefix.size(), path.c_str(), number, n_parts) == 0) {
+        return "";
+    }
+    llama_split_path(first.data(), first.size(), prefix.data(), 0, n_parts);
+    return first.data();
+}
+
+// libllama starts with the first part alone.
+Result<void> check_is_first_part(const Metadata& metadata) {
+    PIE_ASSIGN(const std::optional<uint16_t> number, metadata.find_u16("split.no"));
+    PIE_ASSIGN(const std::optional<uint16_t> n_parts, metadata.find_u16("split.count"));
+    if (number.value_or(0) == 0) {
+        return {};
+    }
+    const std::string path = metadata.path().string();
+    const std::string first = first_part(path, *number, n_parts.value_or(0));
+    return fail(ErrorCode::unsupported, fmt::format("{} is part {} of a split model; give the first file{}",
+                                                    path, *number + 1, first.empty() ? "" : ", " + first));
+}
+
+// Of tokens that libllama knows by a meaning; it takes those that lie beyond the vocabulary for absent.
+constexpr std::array special_tokens = {"bos",     "eos",     "eot",     "eom",     "unknown", "seperator",
+                                       "padding", "fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep",
+                                       "fim_sep", "prefix",  "suffix",  "middle"};
+
 } // namespace
 
+std::vector<std::string> vocabulary_doubts(const Metadata& metadata) {
+    std::vector<std::string> doubts;
+    const std::string path = metadata.path().string();
+    if (metadata.require_string("tokenizer.ggml.model") == "gpt2" && !metadata.has("tokenizer.ggml.pre")) {
+        doubts.push_back(fmt::format(
+            "{} does not say how its text is split into words (tokenizer.ggml.pre), so tokens may not be "
+            "those of the model's training; a newer conversion of the model says it",
+            path));
+    }
+    const auto tokens = metadata.require_strings("tokenizer.ggml.tokens");
+    for (const char* name : special_tokens) {
+        const std::string key = fmt::format("tokenizer.ggml.{}_token_id", name);
+        const auto id = metadata.find_u32(key);
+        if (tokens && id && *id && **id >= tokens->size()) {
+            doubts.push_back(
+                fmt::format("{}: {} is {}, beyond the vocabulary of {} tokens; it is taken for absent", path,
+                            key, **id, tokens->size()));
+        }
+    }
+    return doubts;
+}
+
 Result<void> check_loadable(const Metadata& metadata) {
+    PIE_TRY(check_is_first_part(metadata));
     if (metadata.alignment() % buffer_alignment != 0) {
         return fail(ErrorCode::unsupported,
                     fmt::format("{}: tensors aligned to {} bytes cannot be mapped; {} are needed",

@@ -10,9 +10,17 @@
 
 #include <pie/result.h>
 
+#include <string>
+#include <vector>
+
 namespace pie {
 
-// Errors: corrupt, unsupported (another tokenizer than byte-level BPE or SentencePiece).
+// Errors: corrupt, unsupported (another tokenizer than byte-level BPE or SentencePiece; a later part of a
+// split model).
 Result<void> check_loadable(const Metadata& metadata);
+
+// What is wrong with a file that loads all the same, a sentence each: its vocabulary may not be the one that
+// the model was trained with. Of a file that check_loadable() takes.
+std::vector<std::string> vocabulary_doubts(const Metadata& metadata);
 
 } // namespace pie

@@ -58,6 +58,11 @@ Result<std::optional<float>> Metadata::find_f32(const std::string& key) const {
     return id ? std::optional(gguf_get_val_f32(context_.get(), *id)) : std::nullopt;
 }
 
+Result<std::optional<uint16_t>> Metadata::find_u16(const std::string& key) const {
+    PIE_ASSIGN(const auto id, find(key, GGUF_TYPE_UINT16));
+    return id ? std::optional(gguf_get_val_u16(context_.get(), *id)) : std::nullopt;
+}
+
 Result<std::optional<bool>> Metadata::find_bool(const std::string& key) const {
     PIE_ASSIGN(const auto id, find(key, GGUF_TYPE_BOOL));
     return id ? std::optional(gguf_get_val_bool(context_.get(), *id)) : std::nullopt;

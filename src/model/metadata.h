@@ -23,6 +23,7 @@ class Metadata {
     static Result<Metadata> open(const std::filesystem::path& path);
 
     // Absent: an empty optional. Present with another type, or an array: corrupt.
+    Result<std::optional<uint16_t>> find_u16(const std::string& key) const;
     Result<std::optional<uint32_t>> find_u32(const std::string& key) const;
     Result<std::optional<float>> find_f32(const std::string& key) const;
     Result<std::optional<bool>> find_bool(const std::string& key) const;

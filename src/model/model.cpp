@@ -14,8 +14,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -139,11 +141,26 @@ Result<void> check_tensor(const std::filesystem::path& path, const std::string& 
     return {};
 }
 
+// By the name that the file gives its model, as Mellum's markers are called like those of models that were
+// trained with the prefix first.
+FimOrder fim_order_of(const Metadata& metadata) {
+    for (const char* key : {"general.basename", "general.name"}) {
+        const auto found = metadata.find_string(key);
+        std::string name = found ? found->value_or("") : "";
+        std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::tolower(c); });
+        if (name.find("mellum") != std::string::npos) {
+            return FimOrder::suffix_first;
+        }
+    }
+    return FimOrder::prefix_first;
+}
+
 } // namespace
 
-LoadedModel::LoadedModel(std::filesystem::path path, Hyperparameters hparams, llama_model* model)
+LoadedModel::LoadedModel(std::filesystem::path path, Hyperparameters hparams, llama_model* model,
+                         FimOrder fim_order)
     : path_(std::move(path)), hparams_(std::move(hparams)), model_(model),
-      vocabulary_(llama_model_get_vocab(model)) {}
+      vocabulary_(llama_model_get_vocab(model), fim_order) {}
 
 Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::path& path,
                                                        const LoadOptions& options) {
@@ -167,7 +184,9 @@ Result<std::unique_ptr<LoadedModel>> LoadedModel::load(const std::filesystem::pa
                     fmt::format("{} cannot be loaded ({}); fetch it again if it is damaged", path.string(),
                                 reason.empty() ? "no reason given" : reason));
     }
-    std::unique_ptr<LoadedModel> model(new LoadedModel(path, std::move(hparams), loaded));
+    std::unique_ptr<LoadedModel> model(
+        new LoadedModel(path, std::move(hparams), loaded, fim_order_of(metadata)));
+    model->doubts_ = vocabulary_doubts(metadata);
     if (options.parts == LoadParts::all) {
         PIE_TRY(model->collect_tensors());
         if (options.matrix_types == MatrixTypes::fastest) {

@@ -48,6 +48,8 @@ class LoadedModel {
     // Made when it is first asked for, in some ten milliseconds.
     const PieceIndex& pieces() const;
     const std::filesystem::path& path() const { return path_; }
+    // See vocabulary_doubts() of model/loadable.h.
+    const std::vector<std::string>& doubts() const { return doubts_; }
     // See model/fingerprint.h; empty where only the vocabulary was loaded.
     const std::string& fingerprint() const { return fingerprint_; }
 
@@ -68,13 +70,14 @@ class LoadedModel {
         void operator()(llama_model* model) const { llama_model_free(model); }
     };
 
-    LoadedModel(std::filesystem::path path, Hyperparameters hparams, llama_model* model);
+    LoadedModel(std::filesystem::path path, Hyperparameters hparams, llama_model* model, FimOrder fim_order);
     Result<void> collect_tensors();
     Result<void> check_layer(int32_t layer) const;
     Result<void> hold_faster();
 
     std::filesystem::path path_;
     std::string fingerprint_;
+    std::vector<std::string> doubts_;
     Hyperparameters hparams_;
     std::unique_ptr<llama_model, Free> model_;
     Vocabulary vocabulary_;

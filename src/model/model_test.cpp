@@ -15,6 +15,7 @@
 namespace pie {
 namespace {
 
+using testing::TemporaryFolder;
 using testing::TinyModel;
 
 using Spoil = std::function<void(gguf_context*)>;
@@ -170,7 +171,9 @@ TEST_CASE("a vocabulary turns text to tokens and back, and knows its markers") {
 
     const auto markers = vocabulary.fim();
     REQUIRE(markers.has_value());
-    for (const TokenId marker : {markers->prefix, markers->suffix, markers->middle}) {
+    CHECK(markers->order == FimOrder::prefix_first);
+    REQUIRE(markers->middle.has_value());
+    for (const TokenId marker : {markers->prefix, markers->suffix, *markers->middle}) {
         CHECK(vocabulary.is_control(marker));
         CHECK(vocabulary.piece(marker).empty());
         CHECK_FALSE(vocabulary.ends_generation(marker));
@@ -180,6 +183,74 @@ TEST_CASE("a vocabulary turns text to tokens and back, and knows its markers") {
     CHECK(vocabulary.ends_generation(TokenId(testing::tiny_vocabulary_size - 4)));
     CHECK_FALSE(vocabulary.contains(TokenId(testing::tiny_vocabulary_size)));
     CHECK_FALSE(vocabulary.contains(TokenId(-1)));
+}
+
+TEST_CASE("markers of models that were trained with the suffix first") {
+    const auto load = [](const Spoil& spoil) { return load_good({.spoil = spoil}); };
+    const auto seed_coder = load([](gguf_context* gguf) {
+        testing::rename_tokens(gguf, {{"<fim_prefix>", "<[fim-prefix]>"},
+                                      {"<fim_suffix>", "<[fim-suffix]>"},
+                                      {"<fim_middle>", "<[fim-middle]>"}});
+    });
+    REQUIRE(seed_coder->vocabulary().fim().has_value());
+    CHECK(seed_coder->vocabulary().fim()->order == FimOrder::suffix_first);
+    CHECK(seed_coder->vocabulary().name(seed_coder->vocabulary().fim()->prefix) == "<[fim-prefix]>");
+    CHECK(seed_coder->vocabulary().name(*seed_coder->vocabulary().fim()->middle) == "<[fim-middle]>");
+
+    const auto codestral = load([](gguf_context* gguf) {
+        testing::rename_tokens(
+            gguf, {{"<fim_prefix>", "[PREFIX]"}, {"<fim_suffix>", "[SUFFIX]"}, {"<fim_middle>", "[MIDDLE]"}});
+    });
+    REQUIRE(codestral->vocabulary().fim().has_value());
+    CHECK(codestral->vocabulary().fim()->order == FimOrder::suffix_first);
+    CHECK_FALSE(codestral->vocabulary().fim()->middle.has_value());
+
+    const auto mellum =
+        load([](gguf_context* gguf) { gguf_set_val_str(gguf, "general.name", "Mellum 4b Base"); });
+    REQUIRE(mellum->vocabulary().fim().has_value());
+    CHECK(mellum->vocabulary().fim()->order == FimOrder::suffix_first);
+    CHECK(mellum->vocabulary().name(*mellum->vocabulary().fim()->middle) == "<fim_middle>");
+}
+
+TEST_CASE("what a file leaves open about its vocabulary is told") {
+    CHECK(load_good({})->doubts().empty());
+    const auto unsplit =
+        load_good({.spoil = [](gguf_context* gguf) { gguf_remove_key(gguf, "tokenizer.ggml.pre"); }});
+    REQUIRE(unsplit->doubts().size() == 1);
+    CHECK(unsplit->doubts().front().find("tokenizer.ggml.pre") != std::string::npos);
+    const auto beyond = load_good({.spoil = [](gguf_context* gguf) {
+        gguf_set_val_u32(gguf, "tokenizer.ggml.fim_pad_token_id", 9999);
+    }});
+    REQUIRE(beyond->doubts().size() == 1);
+    CHECK(beyond->doubts().front().find(
+              "tokenizer.ggml.fim_pad_token_id is 9999, beyond the vocabulary of 320") != std::string::npos);
+}
+
+TEST_CASE("a later part of a split model is refused, and the first one named") {
+    const TemporaryFolder folder;
+    const auto path = folder.path() / "tiny-00002-of-00003.gguf";
+    testing::write_tiny_model({.spoil =
+                                   [](gguf_context* gguf) {
+                                       gguf_set_val_u16(gguf, "split.no", 1);
+                                       gguf_set_val_u16(gguf, "split.count", 3);
+                                   }},
+                              path);
+    check_refused(path, ErrorCode::unsupported,
+                  "give the first file, " + (folder.path() / "tiny-00001-of-00003.gguf").string());
+    std::filesystem::rename(path, folder.path() / "tiny.gguf");
+    check_refused(folder.path() / "tiny.gguf", ErrorCode::unsupported,
+                  "part 2 of a split model; give the first file");
+}
+
+TEST_CASE("a token between files ends a text") {
+    const auto model = load_good({.spoil = [](gguf_context* gguf) {
+        testing::rename_tokens(gguf, {{"<fim_middle>", "<file_sep>"}});
+    }});
+    const Vocabulary& vocabulary = model->vocabulary();
+    const std::vector<TokenId> separator = vocabulary.tokenize_markup("<file_sep>");
+    REQUIRE(separator.size() == 1);
+    CHECK(vocabulary.ends_generation(separator.front()));
+    CHECK_FALSE(vocabulary.ends_generation(TokenId('x')));
 }
 
 TEST_CASE("what is no model is refused") {

@@ -39,8 +39,8 @@ TEST_CASE("those of the store are listed, and found by -m") {
     REQUIRE_FALSE(missing);
     CHECK(missing.error().code == ErrorCode::not_found);
     CHECK(missing.error().message ==
-          "the model 'smollm2-135m-iq4_nl' is not on this machine; make it with 'pie "
-          "model optimize smollm2-135m --type iq4_nl'");
+          "the model 'smollm2-135m-iq4_nl' is not on this machine; make it with 'pie-lab "
+          "optimize smollm2-135m --type iq4_nl'");
     CHECK(pie::resolve_model("c-q4_0", settings).error().message.find("is neither a GGUF file") !=
           std::string::npos);
 }

@@ -71,7 +71,21 @@ size_t safe_length(std::string_view text) {
     return text.size();
 }
 
+// Markers that libllama does not know by name, or in another order.
+struct SuffixFirstNames {
+    const char* prefix;
+    const char* suffix;
+    const char* middle; // null: there is none
+};
+constexpr std::array suffix_first_names = {
+    SuffixFirstNames{"<[fim-prefix]>", "<[fim-suffix]>", "<[fim-middle]>"}, // Seed-Coder
+    SuffixFirstNames{"[PREFIX]", "[SUFFIX]", nullptr},                      // Codestral
+};
+
 } // namespace
+
+Vocabulary::Vocabulary(const llama_vocab* vocab, FimOrder order)
+    : vocab_(vocab), fim_(find_markers(order)), file_end_(token_called("<file_sep>")) {}
 
 std::vector<TokenId> Vocabulary::tokenize(std::string_view text) const {
     return tokenize_parts(text, ControlNames::stay_text);
@@ -124,14 +138,31 @@ std::optional<TokenId> Vocabulary::beginning() const {
     return llama_vocab_get_add_bos(vocab_) ? present(llama_vocab_bos(vocab_)) : std::nullopt;
 }
 
-std::optional<FimMarkers> Vocabulary::fim() const {
+std::optional<TokenId> Vocabulary::token_called(const char* name) const {
+    const std::vector<TokenId> tokens = tokenize_markup(name);
+    return tokens.size() == 1 && is_control(tokens.front()) ? std::optional(tokens.front()) : std::nullopt;
+}
+
+std::optional<FimMarkers> Vocabulary::find_markers(FimOrder order) const {
+    for (const SuffixFirstNames& names : suffix_first_names) {
+        const auto prefix = token_called(names.prefix);
+        const auto suffix = token_called(names.suffix);
+        const auto middle = names.middle == nullptr ? std::nullopt : token_called(names.middle);
+        if (prefix && suffix && (middle || names.middle == nullptr)) {
+            return FimMarkers{*prefix, *suffix, middle, FimOrder::suffix_first, {}, {}};
+        }
+    }
     const auto prefix = present(llama_vocab_fim_pre(vocab_));
     const auto suffix = present(llama_vocab_fim_suf(vocab_));
     const auto middle = present(llama_vocab_fim_mid(vocab_));
     if (!prefix || !suffix || !middle) {
         return std::nullopt;
     }
-    return FimMarkers{*prefix, *suffix, *middle, present(llama_vocab_fim_rep(vocab_)),
+    return FimMarkers{*prefix,
+                      *suffix,
+                      middle,
+                      order,
+                      present(llama_vocab_fim_rep(vocab_)),
                       present(llama_vocab_fim_sep(vocab_))};
 }
 

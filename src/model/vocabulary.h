@@ -16,18 +16,25 @@
 
 namespace pie {
 
-// Fill-in-the-middle markers. The last three are there in models trained on repositories (Qwen2.5-Coder).
+// Which part of a prompt that fills in the middle comes first. Most models were trained with the prefix
+// first; Seed-Coder, Codestral and Mellum with the suffix first (their model cards; mistral-common's encoding
+// of FIM).
+enum class FimOrder { prefix_first, suffix_first };
+
+// Fill-in-the-middle markers. The last two are there in models trained on repositories (Qwen2.5-Coder).
 struct FimMarkers {
     TokenId prefix;
     TokenId suffix;
-    TokenId middle;
+    std::optional<TokenId> middle; // Codestral writes on behind the prefix, without one
+    FimOrder order = FimOrder::prefix_first;
     std::optional<TokenId> repository;
     std::optional<TokenId> file_separator;
 };
 
 class Vocabulary {
   public:
-    explicit Vocabulary(const llama_vocab* vocab) : vocab_(vocab) {}
+    // `order` counts where the markers' names do not tell it: Mellum's are StarCoder's.
+    explicit Vocabulary(const llama_vocab* vocab, FimOrder order = FimOrder::prefix_first);
 
     int32_t size() const { return llama_vocab_n_tokens(vocab_); }
 
@@ -44,12 +51,15 @@ class Vocabulary {
 
     bool contains(TokenId token) const { return token.value >= 0 && token.value < size(); }
     bool is_control(TokenId token) const { return llama_vocab_is_control(vocab_, token.value); }
-    bool ends_generation(TokenId token) const { return llama_vocab_is_eog(vocab_, token.value); }
+    // Ends a message, a text or a file of a repository.
+    bool ends_generation(TokenId token) const {
+        return llama_vocab_is_eog(vocab_, token.value) || token == file_end_;
+    }
 
     // What a sequence must begin with, if the model wants anything.
     std::optional<TokenId> beginning() const;
     // Empty where the model was not trained to fill in the middle.
-    std::optional<FimMarkers> fim() const;
+    const std::optional<FimMarkers>& fim() const { return fim_; }
 
     const llama_vocab* get() const { return vocab_; }
 
@@ -59,7 +69,12 @@ class Vocabulary {
     std::vector<TokenId> tokenize_parts(std::string_view text, ControlNames names) const;
     void append_tokens(std::string_view text, ControlNames names, std::vector<TokenId>& tokens) const;
 
+    std::optional<TokenId> token_called(const char* name) const;
+    std::optional<FimMarkers> find_markers(FimOrder order) const;
+
     const llama_vocab* vocab_;
+    std::optional<FimMarkers> fim_;
+    std::optional<TokenId> file_end_; // one that libllama does not know for an end: StarCoder2's
 };
 
 } // namespace pie

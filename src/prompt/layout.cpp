@@ -13,9 +13,11 @@ PromptLayout::PromptLayout(const Vocabulary& vocabulary, LayoutKind kind,
 
 Result<PromptLayout> PromptLayout::create(const Vocabulary& vocabulary, LayoutKind kind) {
     if (kind != LayoutKind::plain && !vocabulary.fim()) {
-        return fail(ErrorCode::unsupported,
-                    "this model has no markers for filling in the middle; use the plain layout, "
-                    "which continues the text before the cursor, or a model that has them");
+        return fail(
+            ErrorCode::unsupported,
+            "this model has no markers for filling in the middle: its file names no token of its vocabulary "
+            "as tokenizer.ggml.fim_pre_token_id, fim_suf_token_id and fim_mid_token_id; use the plain "
+            "layout, which continues the text before the cursor, or a model that has them");
     }
     return PromptLayout(vocabulary, kind, std::make_shared<const CutRule>(vocabulary));
 }
@@ -39,13 +41,27 @@ std::vector<TokenId> PromptLayout::tokens(const PromptText& text) {
         append(prefix);
         return prompt;
     }
-    prompt.push_back(markers_->prefix);
-    append(prefix);
-    prompt.push_back(markers_->suffix);
-    append(suffix);
-    prompt.push_back(markers_->middle);
+    const auto append_part = [&](TokenId marker, const std::vector<TokenId>& tokens) {
+        prompt.push_back(marker);
+        append(tokens);
+    };
+    if (markers_->order == FimOrder::suffix_first) {
+        append_part(markers_->suffix, suffix);
+        append_part(markers_->prefix, prefix);
+    } else {
+        append_part(markers_->prefix, prefix);
+        append_part(markers_->suffix, suffix);
+    }
+    if (markers_->middle) {
+        prompt.push_back(*markers_->middle);
+    }
     append(line);
     return prompt;
+}
+
+size_t PromptLayout::marker_count() const {
+    const size_t n_beginning = beginning_ ? 1 : 0;
+    return kind_ == LayoutKind::plain ? n_beginning : n_beginning + (markers_->middle ? 3 : 2);
 }
 
 } // namespace pie

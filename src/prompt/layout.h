@@ -21,9 +21,10 @@ namespace pie {
 
 enum class LayoutKind {
     plain,    // the text before the cursor, continued left to right
-    psm,      // <PRE> before the cursor <SUF> behind it <MID>: fill in the middle, prefix first
+    psm,      // <PRE> before the cursor <SUF> behind it <MID>: fill in the middle
     psm_line, // <PRE> the lines before the cursor's <SUF> behind the cursor <MID> its line up to it
 };
+// Where a model was trained with the suffix first (FimOrder), <SUF> and its text come before <PRE>.
 
 // psm_line where the model has the markers, else plain. Split at the start of the line, no token is cut at
 // the cursor, and what is typed on the line is appended.
@@ -49,7 +50,7 @@ class PromptLayout {
     // How many tokens of the last prompt came from its prefix.
     size_t prefix_token_count() const { return prefix_.tokens().size() + line_.tokens().size(); }
     // How many tokens of a prompt are not of its text: markers and the beginning of the sequence.
-    size_t marker_count() const { return (beginning_ ? 1U : 0U) + (kind_ == LayoutKind::plain ? 0U : 3U); }
+    size_t marker_count() const;
 
   private:
     PromptLayout(const Vocabulary& vocabulary, LayoutKind kind, const std::shared_ptr<const CutRule>& rule);

@@ -1,5 +1,10 @@
+#include "model/model.h"
 #include "prompt/layout.h"
 #include "prompt/test_vocabularies.h"
+#include "support/tiny_model.h"
+
+#include <map>
+#include <string>
 
 using pie::ErrorCode;
 using pie::LayoutKind;
@@ -62,6 +67,37 @@ TEST_CASE("psm: the beginning of the sequence stands before the first marker") {
     CHECK(tokens[1] == token_named(vocabulary, "<｜fim▁begin｜>"));
     CHECK(tokens[3] == token_named(vocabulary, "<｜fim▁hole｜>"));
     CHECK(tokens[5] == token_named(vocabulary, "<｜fim▁end｜>"));
+}
+
+TEST_CASE("the suffix first, and no marker in the middle, where a model was trained so") {
+    const pie::testing::TemporaryFolder folder;
+    const auto tokens_with = [&](const std::map<std::string, std::string>& names, LayoutKind kind) {
+        const auto path = folder.path() / "tiny.gguf";
+        pie::testing::write_tiny_model(
+            {.spoil = [&](gguf_context* gguf) { pie::testing::rename_tokens(gguf, names); }}, path);
+        const auto model = pie::LoadedModel::load(path, {.parts = pie::LoadParts::vocabulary});
+        REQUIRE(model.has_value());
+        auto layout = PromptLayout::create((*model)->vocabulary(), kind);
+        REQUIRE(layout.has_value());
+        const auto tokens = layout->tokens({.prefix = "a\nb", .suffix = "c"});
+        std::string text;
+        for (const TokenId token : tokens) {
+            text += (*model)->vocabulary().is_control(token) ? (*model)->vocabulary().name(token)
+                                                             : (*model)->vocabulary().piece(token);
+        }
+        CHECK(layout->marker_count() + 4 == tokens.size());
+        CHECK(layout->prefix_token_count() == 3);
+        return text;
+    };
+    const std::map<std::string, std::string> seed_coder = {{"<fim_prefix>", "<[fim-prefix]>"},
+                                                           {"<fim_suffix>", "<[fim-suffix]>"},
+                                                           {"<fim_middle>", "<[fim-middle]>"}};
+    CHECK(tokens_with(seed_coder, LayoutKind::psm) == "<[fim-suffix]>c<[fim-prefix]>a\nb<[fim-middle]>");
+    CHECK(tokens_with(seed_coder, LayoutKind::psm_line) == "<[fim-suffix]>c<[fim-prefix]>a\n<[fim-middle]>b");
+    const std::map<std::string, std::string> codestral = {{"<fim_prefix>", "[PREFIX]"},
+                                                          {"<fim_suffix>", "[SUFFIX]"}};
+    CHECK(tokens_with(codestral, LayoutKind::psm) == "[SUFFIX]c[PREFIX]a\nb");
+    CHECK(tokens_with(codestral, LayoutKind::psm_line) == "[SUFFIX]c[PREFIX]a\nb");
 }
 
 TEST_CASE("a model without markers is continued left to right") {

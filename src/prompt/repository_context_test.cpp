@@ -103,7 +103,7 @@ class Oracle {
         append_tokens(tokens, vocabulary_.tokenize(text.substr(0, cursor)));
         tokens.push_back(vocabulary_.fim()->suffix);
         append_tokens(tokens, vocabulary_.tokenize(text.substr(cursor)));
-        tokens.push_back(vocabulary_.fim()->middle);
+        tokens.push_back(*vocabulary_.fim()->middle);
         return tokens;
     }
 

@@ -4,9 +4,8 @@
 
 #include "support/tiny_model.h"
 
+#include <cstddef>
 #include <cstdint>
-#include <string>
-#include <vector>
 
 namespace pie::test {
 
@@ -15,18 +14,12 @@ constexpr int32_t repository_marker = 254;
 constexpr int32_t file_separator_marker = 255;
 
 inline void add_repository_markers(gguf_context* gguf) {
-    const int64_t key = gguf_find_key(gguf, "tokenizer.ggml.tokens");
-    std::vector<std::string> names;
-    for (size_t i = 0; i < gguf_get_arr_n(gguf, key); ++i) {
-        names.emplace_back(gguf_get_arr_str(gguf, key, i));
-    }
-    names.at(repository_marker) = "<|repo_name|>";
-    names.at(file_separator_marker) = "<|file_sep|>";
-    std::vector<const char*> pointers;
-    for (const std::string& name : names) {
-        pointers.push_back(name.c_str());
-    }
-    gguf_set_arr_str(gguf, "tokenizer.ggml.tokens", pointers.data(), pointers.size());
+    const auto token_at = [gguf](int32_t token) {
+        return gguf_get_arr_str(gguf, gguf_find_key(gguf, "tokenizer.ggml.tokens"),
+                                static_cast<size_t>(token));
+    };
+    testing::rename_tokens(gguf, {{token_at(repository_marker), "<|repo_name|>"},
+                                  {token_at(file_separator_marker), "<|file_sep|>"}});
 }
 
 inline testing::TinyModel repository_model() {

@@ -59,8 +59,11 @@ bool refuse_without_markers(Exchange& exchange) {
     if (exchange.state.model.fills_in_the_middle()) {
         return false;
     }
-    exchange.fail({ErrorCode::unsupported,
-                   "this model was not trained to fill in the middle; use another, or leave the suffix out"});
+    exchange.fail(
+        {ErrorCode::unsupported,
+         "this model was not trained to fill in the middle: its file names no token of its vocabulary as "
+         "tokenizer.ggml.fim_pre_token_id, fim_suf_token_id and fim_mid_token_id; use another, or leave "
+         "the suffix out"});
     return true;
 }
 

@@ -1,6 +1,7 @@
 #include "server/fill_prompt.h"
 
 #include <string>
+#include <utility>
 
 namespace pie {
 namespace {
@@ -16,18 +17,21 @@ bool is_plain(const Model& model, std::string_view text) {
 
 std::optional<PromptContent> fill_in_prompt(const Model& model, std::string_view prompt) {
     const auto markers = model.fill_markers();
-    if (!markers || !prompt.starts_with(markers->prefix) || !prompt.ends_with(markers->middle)) {
+    if (!markers || !prompt.ends_with(markers->middle)) {
         return std::nullopt;
     }
-    prompt.remove_prefix(markers->prefix.size());
-    const size_t suffix_marker = prompt.find(markers->suffix);
-    const size_t suffix_begin = suffix_marker + markers->suffix.size();
-    if (suffix_marker == std::string_view::npos || suffix_begin + markers->middle.size() > prompt.size()) {
+    prompt.remove_suffix(markers->middle.size());
+    const std::string& first_marker = markers->is_suffix_first ? markers->suffix : markers->prefix;
+    const std::string& second_marker = markers->is_suffix_first ? markers->prefix : markers->suffix;
+    const size_t second = prompt.find(second_marker);
+    if (!prompt.starts_with(first_marker) || second == std::string_view::npos) {
         return std::nullopt;
     }
-    const std::string_view prefix = prompt.substr(0, suffix_marker);
-    const std::string_view suffix =
-        prompt.substr(suffix_begin, prompt.size() - markers->middle.size() - suffix_begin);
+    std::string_view prefix = prompt.substr(first_marker.size(), second - first_marker.size());
+    std::string_view suffix = prompt.substr(second + second_marker.size());
+    if (markers->is_suffix_first) {
+        std::swap(prefix, suffix);
+    }
     if (!is_plain(model, prefix) || !is_plain(model, suffix)) {
         return std::nullopt;
     }

@@ -15,8 +15,8 @@
 
 namespace pie {
 
-// The text and the cursor, where the prompt is <PRE> text <SUF> text <MID> and nothing else: no other control
-// token, such as those between files.
+// The text and the cursor, where the prompt is <PRE> text <SUF> text <MID>, in the order of the model's
+// training, and nothing else: no other control token, such as those between files.
 std::optional<PromptContent> fill_in_prompt(const Model& model, std::string_view prompt);
 
 } // namespace pie

@@ -129,6 +129,22 @@ TEST_CASE("two files are two sessions, and each finds its own again") {
     CHECK(json::parse(server.get("/slots").body).size() == 2);
 }
 
+TEST_CASE("a model that was trained with the suffix first fills in, by /infill and by its own markers") {
+    const TestServer server({}, {}, {.architecture = "llama", .spoil = [](gguf_context* gguf) {
+                                         testing::rename_tokens(gguf, {{"<fim_prefix>", "[PREFIX]"},
+                                                                       {"<fim_suffix>", "[SUFFIX]"},
+                                                                       {"<fim_middle>", "[MIDDLE]"}});
+                                     }});
+    const json filled = server.ask(
+        "/infill",
+        {{"input_prefix", "a = 1\n"}, {"input_suffix", "\nc"}, {"n_predict", 4}, {"temperature", 0}});
+    CHECK(filled["tokens_evaluated"] == 10); // two markers, and a token a byte
+    const json marked = server.ask(
+        "/completion", {{"prompt", "[SUFFIX]\nc[PREFIX]a = 1\n"}, {"n_predict", 4}, {"temperature", 0}});
+    CHECK(marked["content"] == filled["content"]);
+    CHECK(marked["id_slot"] == filled["id_slot"]);
+}
+
 TEST_CASE("a model without markers refuses to fill in, and says so as llama-server does") {
     const TestServer server({}, {}, {.architecture = "llama", .spoil = test::rename_fill_markers});
     const auto response = server.post("/infill", test::vim_infill);

@@ -52,17 +52,8 @@ inline nlohmann::json error_of(const httplib::Response& response) {
 
 // Makes a tiny model one that cannot fill in the middle.
 inline void rename_fill_markers(gguf_context* gguf) {
-    const int64_t key = gguf_find_key(gguf, "tokenizer.ggml.tokens");
-    std::vector<std::string> names;
-    std::vector<const char*> pointers;
-    for (size_t i = 0; i < gguf_get_arr_n(gguf, key); ++i) {
-        const std::string name = gguf_get_arr_str(gguf, key, i);
-        names.push_back(name.starts_with("<fim_") ? "<plain_" + std::to_string(i) + ">" : name);
-    }
-    for (const std::string& name : names) {
-        pointers.push_back(name.c_str());
-    }
-    gguf_set_arr_str(gguf, "tokenizer.ggml.tokens", pointers.data(), pointers.size());
+    testing::rename_tokens(
+        gguf, {{"<fim_prefix>", "<plain_1>"}, {"<fim_suffix>", "<plain_2>"}, {"<fim_middle>", "<plain_3>"}});
 }
 
 // Sends bytes as they are, and returns what comes back until the server closes the connection.

@@ -85,6 +85,10 @@ class Generation {
         const std::string text = joiner_.push(piece.erase(0, n_begun));
         completion_.text_ends.push_back(text.size() +
                                         (completion_.text_ends.empty() ? 0 : completion_.text_ends.back()));
+        if (vocabulary.is_control(token) && stops_at(vocabulary.name(token))) {
+            completion_.stop_string = vocabulary.name(token);
+            return FinishReason::stop_string;
+        }
         const StopRule::Step step = stop_.push(text, milliseconds_since(first_token_));
         const StreamControl control = hand_out(step.text);
         if (step.finish) {
@@ -95,6 +99,11 @@ class Generation {
             return FinishReason::stopped;
         }
         return std::nullopt;
+    }
+
+    // A control token writes no text, so the stop rule never sees its name.
+    bool stops_at(const std::string& control_token) const {
+        return std::ranges::find(options_.stop.strings, control_token) != options_.stop.strings.end();
     }
 
     StreamControl hand_out(std::string_view text) {

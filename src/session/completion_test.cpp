@@ -103,6 +103,21 @@ TEST_CASE("a stop string ends the text, whatever tokens it is made of") {
     }
 }
 
+TEST_CASE("a stop string that names a control token ends at the token, which writes no text") {
+    Live live;
+    const Vocabulary& vocabulary = live.model->vocabulary();
+    const TokenId middle = *vocabulary.fim()->middle;
+    CompletionOptions options{.n_predict = 4};
+    options.sampling.logit_bias = {{middle, 1e6F}};
+    CHECK(live.complete(options).finish == FinishReason::length);
+    options.stop.strings = {"}", "<fim_middle>"};
+    const Completion stopped = live.complete(options);
+    CHECK(stopped.finish == FinishReason::stop_string);
+    CHECK(stopped.stop_string == "<fim_middle>");
+    CHECK(stopped.tokens == std::vector<TokenId>{middle});
+    CHECK(stopped.text.empty());
+}
+
 TEST_CASE("who receives the text can end it") {
     Live live;
     const std::string text = live.complete({.n_predict = 30}).text;

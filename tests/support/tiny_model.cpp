@@ -250,6 +250,21 @@ void TensorWriter::write_all() {
 
 } // namespace
 
+void rename_tokens(gguf_context* gguf, const std::map<std::string, std::string>& names) {
+    const int64_t key = gguf_find_key(gguf, "tokenizer.ggml.tokens");
+    std::vector<std::string> tokens;
+    for (size_t i = 0; i < gguf_get_arr_n(gguf, key); ++i) {
+        const std::string name = gguf_get_arr_str(gguf, key, i);
+        const auto renamed = names.find(name);
+        tokens.push_back(renamed == names.end() ? name : renamed->second);
+    }
+    std::vector<const char*> pointers;
+    for (const std::string& token : tokens) {
+        pointers.push_back(token.c_str());
+    }
+    gguf_set_arr_str(gguf, "tokenizer.ggml.tokens", pointers.data(), pointers.size());
+}
+
 void write_tiny_model(const TinyModel& description, const std::filesystem::path& path) {
     gguf_context* gguf = gguf_init_empty();
     add_hyperparameters(gguf, description);

@@ -45,6 +45,9 @@ struct TinyModel {
     std::map<std::string, ggml_type> other_types = {}; // of single tensors; rows must divide into blocks
 };
 
+// For `spoil`: gives tokens of the vocabulary other names; those that are not there are left out.
+void rename_tokens(gguf_context* gguf, const std::map<std::string, std::string>& names);
+
 void write_tiny_model(const TinyModel& description, const std::filesystem::path& path);
 
 // A folder of its own under the system's temporary one, gone with its owner.
