@@ -18,7 +18,7 @@
 // elsewhere comes back too, as stale as if it had moved.
 //
 // Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
-// batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
+// batch, and commit(), cut() or rollback(); while it runs, positions not yet encoded have no cell.
 //
 // Thread rule: the model thread alone.
 
@@ -131,9 +131,15 @@ class KvCells {
     void commit();
 
     // Gives the edit up. Where the dropped tokens' cells were still untouched the sequence is what it was
-    // before begin(); else it is what is kept and placed so far, closed up. What the last place() gave cells
-    // to is not part of it: giving up means that its encoding may have failed half-way.
+    // before begin(); else it is what cut() leaves.
     void rollback();
+
+    // Ends the edit with what is kept, recalled and placed so far, closed up. What the last place() gave
+    // cells to is not part of it: its encoding may have failed half-way. What was to be encoded again, and is
+    // not, keeps its old cells where they are untouched: returns the positions of these tokens, ascending.
+    std::vector<Position> cut();
+    // Inside of an edit, how many positions got cells before the last place().
+    int32_t n_placed() const { return saved_.n_placed; }
 
     // One more token at the end, outside of an edit; its cell is the one to encode into. Needs a free cell.
     CellIndex append(TokenId token, Rounding rounding = Rounding::as_full);
@@ -191,8 +197,10 @@ class KvCells {
         std::vector<CellIndex> order;
         std::vector<float> attention;
         std::vector<Cell> cells;           // by position; empty unless leave_keys() was called
+        std::vector<KeptRun> again;        // of the plan
         bool intact = true;                // no cell of it was given away
         std::vector<Position> last_placed; // positions of the new sequence
+        int32_t n_placed = 0;              // before those
     };
 
     Cell& at(CellIndex cell) { return cells_[static_cast<size_t>(cell.value)]; }
@@ -206,7 +214,9 @@ class KvCells {
     void forget(CellIndex cell);
     void forget_dropped(CellIndex cell);
     void assign(Position position, CellIndex cell);
-    void close_up();
+    void release_last_placed();
+    std::vector<Position> return_old_cells();
+    std::vector<Position> close_up(std::span<const Position> traced);
     void trace_exactness();
     static uint64_t extended(uint64_t context, TokenId token);
     static std::vector<uint64_t> contexts(std::span<const TokenId> tokens);

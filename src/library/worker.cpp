@@ -151,8 +151,11 @@ Result<Outcome> Worker::perform(DocumentState& document, const Work& work, const
         return fail(ErrorCode::invalid_argument,
                     "a receiver of text may not wait for the model that calls it; do so from another thread");
     }
-    const auto request = std::make_shared<Request>(
-        Request{.document = document.shared_from_this(), .work = work, .preparation = options.preparation});
+    const auto request = std::make_shared<Request>(Request{
+        .document = document.shared_from_this(),
+        .work = work,
+        .preparation = options.preparation,
+        .prepare_milliseconds_max = std::min(options.prepare_milliseconds_max, wait_milliseconds_max)});
     const std::stop_callback on_stop(stop, [&] {
         const Lock lock(mutex_);
         request->cancelled = true;
@@ -181,16 +184,16 @@ Result<Outcome> Worker::perform(DocumentState& document, const Work& work, const
         stop_background();
     }
     wake_.notify_all();
-    if (wait_for(lock, *request, options.prepare_milliseconds_max) == Outcome::out_of_time) {
+    if (wait_for(lock, *request) == Outcome::out_of_time) {
         return Outcome::out_of_time;
     }
     PIE_TRY(request->result);
     return Outcome::done;
 }
 
-Outcome Worker::wait_for(Lock& lock, Request& request, double prepare_milliseconds_max) {
+Outcome Worker::wait_for(Lock& lock, Request& request) {
     const auto limit = std::chrono::duration_cast<Clock::duration>(
-        std::chrono::duration<double, std::milli>(std::min(prepare_milliseconds_max, wait_milliseconds_max)));
+        std::chrono::duration<double, std::milli>(request.prepare_milliseconds_max));
     const Clock::time_point begin = Clock::now();
     // By the background too, which may have begun before the request came.
     const auto is_being_prepared = [&] {
@@ -198,7 +201,7 @@ Outcome Worker::wait_for(Lock& lock, Request& request, double prepare_millisecon
     };
     const auto end_of_time = [&] { return std::max(begin, current_.since) + limit; };
     while (!request.done) {
-        if (prepare_milliseconds_max <= 0 || !is_being_prepared()) {
+        if (request.prepare_milliseconds_max <= 0 || !is_being_prepared()) {
             done_.wait(lock);
         } else if (Clock::now() < end_of_time()) {
             done_.wait_until(lock, end_of_time());
@@ -210,12 +213,15 @@ Outcome Worker::wait_for(Lock& lock, Request& request, double prepare_millisecon
     return Outcome::done;
 }
 
-// What is done for it goes on, for nobody.
+// What is done for it goes on, for nobody, until somebody else waits.
 void Worker::leave(Request& request) {
     request.done = true;
     std::erase_if(requests_, [&](const auto& waiting) { return waiting.get() == &request; });
     if (current_.request == &request) {
         current_.request = nullptr;
+        if (!requests_.empty()) {
+            stop_background();
+        }
     }
 }
 

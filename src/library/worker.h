@@ -121,6 +121,7 @@ class Worker {
         std::shared_ptr<DocumentState> document;
         const Work& work;
         Preparation preparation;
+        double prepare_milliseconds_max = 0;
         Result<void> result = {};
         bool done = false;
         bool cancelled = false;
@@ -141,7 +142,7 @@ class Worker {
     void wait(Lock& lock);
     Result<void> run(Lock& lock, const Current& current, const std::function<Result<void>()>& job);
     bool begin_work(const Request& request);
-    Outcome wait_for(Lock& lock, Request& request, double prepare_milliseconds_max);
+    Outcome wait_for(Lock& lock, Request& request);
     void leave(Request& request);
     void serve_request(Lock& lock);
     // These do one thing and return true, or find nothing to do.
@@ -150,7 +151,10 @@ class Worker {
     bool heal_one(Lock& lock);
     bool save_some(Lock& lock);
     std::shared_ptr<DocumentState> find_document(const std::function<bool(const DocumentState&)>& is_wanted);
-    Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source) const;
+    // `milliseconds` is what there is for it; 0: no limit.
+    Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source,
+                                          double milliseconds) const;
+    static void note_tokens(DocumentState& document, const LiveDocument& live);
     void note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
                      int64_t version);
 

@@ -10,6 +10,8 @@ namespace pie {
 namespace {
 
 constexpr int32_t repair_tokens_max = 64; // more are left to idle time
+// What an update loses at the most when something else goes first. Longer pieces would be hardly faster.
+constexpr double piece_milliseconds = 250;
 
 } // namespace
 
@@ -82,8 +84,15 @@ Result<void> Worker::run(Lock& lock, const Current& current, const std::function
     return result;
 }
 
-Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source) const {
-    const ReuseOptions reuse{.repair = repair_tokens_max, .milliseconds = options_.update_milliseconds};
+Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source,
+                                              double milliseconds) const {
+    ReuseOptions reuse{.repair = repair_tokens_max,
+                       .milliseconds = options_.update_milliseconds,
+                       .piece_milliseconds = piece_milliseconds};
+    if (milliseconds > 0) {
+        reuse.until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                         std::chrono::duration<double, std::milli>(milliseconds));
+    }
     if (!source.text && source.tokens.empty()) {
         return fail(ErrorCode::invalid_argument, "the session has context but no text yet; give it one");
     }
@@ -99,12 +108,16 @@ Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSo
     return report;
 }
 
+void Worker::note_tokens(DocumentState& document, const LiveDocument& live) {
+    document.stats.tokens = live.sequence().n_tokens();
+    document.stats.tokens_exact = live.sequence().n_exact();
+}
+
 void Worker::note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
                          int64_t version) {
     SessionStats& stats = document.stats;
     stats.version_encoded = version;
-    stats.tokens = live.sequence().n_tokens();
-    stats.tokens_exact = live.sequence().n_exact();
+    note_tokens(document, live);
     stats.lines_cut_at_start = live.lines_cut().at_start;
     stats.lines_cut_at_end = live.lines_cut().at_end;
     stats.chunks_left_out = live.chunks_left_out();
@@ -139,12 +152,14 @@ void Worker::serve_request(Lock& lock) {
     auto result = run(lock, current, [&]() -> Result<void> {
         PIE_ASSIGN(live, store_.acquire(document.id));
         if (source) {
-            PIE_ASSIGN(report, bring_up_to_date(*live, *source));
+            PIE_ASSIGN(report, bring_up_to_date(*live, *source, request->prepare_milliseconds_max));
         }
         return begin_work(*request) ? request->work(*live, report.value_or(UpdateReport())) : Result<void>();
     });
     if (report) {
         note_update(document, *live, *report, version);
+    } else if (live != nullptr) {
+        note_tokens(document, *live);
     }
     if (!request->done) {
         end(*request, std::move(result));
@@ -169,14 +184,17 @@ bool Worker::encode_one(Lock& lock) {
     UpdateReport report;
     const auto result = run(lock, {.document = document.get(), .version = version}, [&]() -> Result<void> {
         PIE_ASSIGN(live, store_.acquire(document->id));
-        PIE_ASSIGN(report, bring_up_to_date(*live, *source));
+        PIE_ASSIGN(report, bring_up_to_date(*live, *source, 0));
         return {};
     });
     if (result) {
         note_update(*document, *live, report, version);
-    } else if (result.error().code != ErrorCode::cancelled) {
+    } else {
         // Whoever asks for this text next is told why.
-        document->behind = version != document->stats.version;
+        document->behind = result.error().code == ErrorCode::cancelled || version != document->stats.version;
+        if (live != nullptr) {
+            note_tokens(*document, *live);
+        }
     }
     done_.notify_all();
     return true;
