@@ -138,8 +138,7 @@ Result<int64_t> Worker::change(DocumentState& document,
     const int64_t version = ++document.stats.version;
     cancel_requests_of(document, "a newer change of the session took its place");
     stop_background();
-    const auto found = std::ranges::find(documents_, &document, &std::shared_ptr<DocumentState>::get);
-    std::rotate(documents_.begin(), found, found + 1);
+    note_use(document);
     lock.unlock();
     wake_.notify_all();
     return version;
@@ -178,6 +177,7 @@ Result<Outcome> Worker::perform(DocumentState& document, const Work& work, const
                     fmt::format("{} requests wait for the model already; try again later", requests_.size()));
     }
     requests_.push_back(request);
+    note_use(document);
     // What puts this text into the cache is wanted now.
     if (current_.document != &document || current_.version != document.stats.version ||
         options.preparation == Preparation::none) {
@@ -285,6 +285,11 @@ void Worker::cancel_requests_of(const DocumentState& document, std::string_view 
     if (current_.request != nullptr && current_.document == &document) {
         cancel_ = true;
     }
+}
+
+void Worker::note_use(const DocumentState& document) {
+    const auto found = std::ranges::find(documents_, &document, &std::shared_ptr<DocumentState>::get);
+    std::rotate(documents_.begin(), found, found + 1);
 }
 
 void Worker::stop_background() {

@@ -2,7 +2,8 @@
 
 // The model thread of one loaded model, and what it computes for whom. Callers hand over texts, which are put
 // into the caches in the background, and wait for requests; what nobody waits for gives way at once to what
-// somebody does. In this order: requests as they came, texts that changed, snapshots that are due, healing.
+// somebody does. In this order: requests as they came; the text that was used last, if it changed; snapshots
+// that are due; its healing; and then the texts before it (idle_work.h).
 //
 // One session has at most one request at a time: a newer one, or a newer text, takes its place. So a queue in
 // the order of arrival is fair.
@@ -150,7 +151,6 @@ class Worker {
     bool encode_one(Lock& lock);
     bool heal_one(Lock& lock);
     bool save_some(Lock& lock);
-    std::shared_ptr<DocumentState> find_document(const std::function<bool(const DocumentState&)>& is_wanted);
     // `milliseconds` is what there is for it; 0: no limit.
     Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source,
                                           double milliseconds) const;
@@ -162,6 +162,7 @@ class Worker {
     void end(Request& request, Result<void> result);
     void cancel_requests_of(const DocumentState& document, std::string_view reason);
     void stop_background();
+    void note_use(const DocumentState& document);
 
     ModelOptions options_;
     std::unique_ptr<LoadedModel> model_;
@@ -171,7 +172,7 @@ class Worker {
     mutable std::mutex mutex_;
     std::condition_variable wake_;                          // the thread has something to do
     std::condition_variable done_;                          // a request is done, or a document healed
-    std::vector<std::shared_ptr<DocumentState>> documents_; // open ones, the one changed last in front
+    std::vector<std::shared_ptr<DocumentState>> documents_; // open ones, the one used last in front
     std::deque<std::shared_ptr<Request>> requests_;
     Current current_;
     std::atomic<bool> cancel_ = false; // the engine's flag: ends what current_ is

@@ -1,5 +1,6 @@
 // What the model thread does.
 
+#include "library/idle_work.h"
 #include "library/worker.h"
 
 #include <algorithm>
@@ -49,10 +50,11 @@ bool Worker::forget_one(Lock& lock) {
     lock.unlock();
     store_.forget(id);
     lock.lock();
-    if (const auto document = find_document([&](const DocumentState& d) { return d.id == id; })) {
-        document->stats.version_encoded = 0;
-        document->stats.tokens = 0;
-        document->stats.tokens_exact = 0;
+    if (const auto found = std::ranges::find(documents_, id, &DocumentState::id); found != documents_.end()) {
+        SessionStats& stats = (*found)->stats;
+        stats.version_encoded = 0;
+        stats.tokens = 0;
+        stats.tokens_exact = 0;
     }
     return true;
 }
@@ -166,16 +168,9 @@ void Worker::serve_request(Lock& lock) {
     }
 }
 
-std::shared_ptr<DocumentState>
-Worker::find_document(const std::function<bool(const DocumentState&)>& is_wanted) {
-    const auto found =
-        std::ranges::find_if(documents_, [&](const auto& document) { return is_wanted(*document); });
-    return found == documents_.end() ? nullptr : *found;
-}
-
 bool Worker::encode_one(Lock& lock) {
-    const auto document = find_document([](const DocumentState& d) { return d.behind; });
-    if (!document) {
+    const auto [work, document] = choose_idle_work(documents_, options_.heal_when_idle);
+    if (work != IdleWork::encode) {
         return false;
     }
     const auto source = document->source;
@@ -201,10 +196,8 @@ bool Worker::encode_one(Lock& lock) {
 }
 
 bool Worker::heal_one(Lock& lock) {
-    const auto document = find_document([this](const DocumentState& d) {
-        return d.stale && (options_.heal_when_idle || d.n_waiting_to_heal > 0);
-    });
-    if (!document) {
+    const auto [work, document] = choose_idle_work(documents_, options_.heal_when_idle);
+    if (work != IdleWork::heal) {
         return false;
     }
     // One that nobody waits for, and that is not in memory any more, is left alone.
