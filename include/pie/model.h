@@ -83,6 +83,9 @@ class Model {
     // The live document of this name: the one that is open, or what a snapshot holds, or an empty one.
     // Without a name, one that nobody else can open and that is forgotten with its last handle.
     Session open(std::string_view name = {}) const;
+    // One without a name that takes nothing over from others or from snapshots: its first text is encoded
+    // from nothing, as a full recompute encodes it, to compare with.
+    Session open_fresh() const;
 
     // Tokens of a text. Where `markup` says so, control tokens are recognised by their names, as in a chat
     // template's output; otherwise they stay text. Errors: corrupt (text that is not UTF-8).

@@ -103,6 +103,11 @@ class Session {
 
     SessionStats stats() const;
 
+    // A session of the text, cursor and context that this one has now, which holds nothing cached and takes
+    // nothing over from others or from snapshots: what it answers is a full recompute's. Nobody else can open
+    // it, and it is forgotten with its last handle.
+    Session fresh_copy() const;
+
   private:
     friend class Model;
     struct Handle;

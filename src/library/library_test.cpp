@@ -422,6 +422,41 @@ TEST_CASE("several completions come from one cache") {
     }
 }
 
+TEST_CASE("a fresh session takes nothing over, and answers as a process that holds nothing else") {
+    const Place place;
+    ModelOptions options = place.options();
+    options.snapshot_folder = place.scratch.path / "snapshots";
+    const Model model = place.load(options);
+    const std::string text = some_text(20);
+    Session session = model.open("a.py");
+    REQUIRE(session.set_text(text + "x", ByteOffset(text.size() / 2)));
+    REQUIRE(session.heal());
+    const TextEdit edit{ByteOffset(text.size()), ByteOffset(text.size() + 1), ""};
+    REQUIRE(session.edit(std::span(&edit, 1), ByteOffset(text.size() / 2)));
+    REQUIRE(session.heal());
+    const Completion alone = fresh_answer(place.load(), text, text.size() / 2);
+
+    Session fresh = model.open_fresh();
+    REQUIRE(fresh.set_text(text, ByteOffset(text.size() / 2)));
+    Session copy = session.fresh_copy();
+    for (Session* each : {&fresh, &copy}) {
+        const Completion answer = each->complete(asked).value();
+        const UpdateReport update = each->stats().last_update;
+        CHECK(update.tokens_encoded == update.tokens_context);
+        CHECK(update.tokens_kept == 0);
+        CHECK(answer.tokens == alone.tokens);
+        REQUIRE(answer.probabilities.size() == alone.probabilities.size());
+        for (size_t i = 0; i < alone.probabilities.size(); ++i) {
+            CHECK(answer.probabilities[i].likeliest[0].log_probability ==
+                  alone.probabilities[i].likeliest[0].log_probability);
+        }
+    }
+    Session borrowing = model.open();
+    REQUIRE(borrowing.set_text(text, ByteOffset(text.size() / 2)));
+    REQUIRE(borrowing.encode());
+    CHECK(borrowing.stats().last_update.tokens_kept > 100); // what a fresh session must not do
+}
+
 TEST_CASE("a prompt that takes too long gives nothing, and is ready later") {
     const Place place(testing::TinyModel{.architecture = "qwen2", .n_layer = 12});
     const Model model = place.load({.n_threads = 1, .n_ctx = 2048, .n_predict_max = 64});

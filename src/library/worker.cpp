@@ -90,6 +90,10 @@ Result<std::unique_ptr<LiveDocument>> Worker::make_document() const {
                                            .layout = layout_kind(options_.prompt)});
 }
 
+Result<LiveDocument*> Worker::acquire(const DocumentState& document) {
+    return store_.acquire(document.id, document.sources);
+}
+
 std::shared_ptr<DocumentState> Worker::open(std::string_view name) {
     const Lock lock(mutex_);
     if (!name.empty()) {
@@ -100,10 +104,29 @@ std::shared_ptr<DocumentState> Worker::open(std::string_view name) {
             }
         }
     }
+    auto document = add_unnamed();
+    if (!name.empty()) {
+        document->has_name = true;
+        document->id = std::string(name);
+    }
+    return document;
+}
+
+std::shared_ptr<DocumentState> Worker::open_fresh(const DocumentState* like) {
+    const Lock lock(mutex_);
+    auto document = add_unnamed();
+    document->sources = Sources::own;
+    if (like != nullptr && like->source) {
+        document->source = like->source;
+        document->stats.version = 1;
+    }
+    return document;
+}
+
+std::shared_ptr<DocumentState> Worker::add_unnamed() {
     auto document = std::make_shared<DocumentState>();
-    document->has_name = !name.empty();
     // No name that a caller can give holds a zero byte.
-    document->id = name.empty() ? std::string(1, '\0') + std::to_string(n_unnamed_++) : std::string(name);
+    document->id = std::string(1, '\0') + std::to_string(n_unnamed_++);
     document->n_handles = 1;
     documents_.push_back(document);
     return document;

@@ -50,6 +50,7 @@ struct PromptSource {
 struct DocumentState : std::enable_shared_from_this<DocumentState> {
     std::string id; // in the store
     bool has_name = false;
+    Sources sources = Sources::all;
     int n_handles = 0;
     std::shared_ptr<const PromptSource> source; // null before the first text; replaced, never changed
     bool behind = false;                        // the cache does not hold the source yet, as far as is known
@@ -88,6 +89,8 @@ class Worker {
     Worker& operator=(const Worker&) = delete;
 
     std::shared_ptr<DocumentState> open(std::string_view name);
+    // Of the source that `like` has, if any.
+    std::shared_ptr<DocumentState> open_fresh(const DocumentState* like);
     void close(DocumentState& document);
 
     // Calls `change` on a copy of the document's source, and takes that. Returns the version. Errors: those
@@ -138,6 +141,8 @@ class Worker {
 
     Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::unique_ptr<Engine> engine);
     Result<std::unique_ptr<LiveDocument>> make_document() const;
+    Result<LiveDocument*> acquire(const DocumentState& document);
+    std::shared_ptr<DocumentState> add_unnamed();
 
     void serve();
     void wait(Lock& lock);
@@ -151,8 +156,9 @@ class Worker {
     bool encode_one(Lock& lock);
     bool heal_one(Lock& lock);
     bool save_some(Lock& lock);
-    // `milliseconds` is what there is for it; 0: no limit.
-    Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source,
+    // `milliseconds` is what there is for it; 0: no limit. What an empty session of Sources::own encodes is a
+    // full recompute.
+    Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source, Sources sources,
                                           double milliseconds) const;
     static void note_tokens(DocumentState& document, const LiveDocument& live);
     void note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,

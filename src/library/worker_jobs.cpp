@@ -86,11 +86,14 @@ Result<void> Worker::run(Lock& lock, const Current& current, const std::function
     return result;
 }
 
-Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source,
+Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source, Sources sources,
                                               double milliseconds) const {
     ReuseOptions reuse{.repair = repair_tokens_max,
                        .milliseconds = options_.update_milliseconds,
                        .piece_milliseconds = piece_milliseconds};
+    if (sources == Sources::own && live.sequence().n_tokens() == 0) {
+        reuse.method = ReuseMethod::full;
+    }
     if (milliseconds > 0) {
         reuse.until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                          std::chrono::duration<double, std::milli>(milliseconds));
@@ -152,9 +155,10 @@ void Worker::serve_request(Lock& lock) {
     std::optional<UpdateReport> report;
     const Current current{.document = &document, .request = request.get(), .version = source ? version : 0};
     auto result = run(lock, current, [&]() -> Result<void> {
-        PIE_ASSIGN(live, store_.acquire(document.id));
+        PIE_ASSIGN(live, acquire(document));
         if (source) {
-            PIE_ASSIGN(report, bring_up_to_date(*live, *source, request->prepare_milliseconds_max));
+            PIE_ASSIGN(report,
+                       bring_up_to_date(*live, *source, document.sources, request->prepare_milliseconds_max));
         }
         return begin_work(*request) ? request->work(*live, report.value_or(UpdateReport())) : Result<void>();
     });
@@ -178,8 +182,8 @@ bool Worker::encode_one(Lock& lock) {
     LiveDocument* live = nullptr;
     UpdateReport report;
     const auto result = run(lock, {.document = document.get(), .version = version}, [&]() -> Result<void> {
-        PIE_ASSIGN(live, store_.acquire(document->id));
-        PIE_ASSIGN(report, bring_up_to_date(*live, *source, 0));
+        PIE_ASSIGN(live, acquire(*document));
+        PIE_ASSIGN(report, bring_up_to_date(*live, *source, document->sources, 0));
         return {};
     });
     if (result) {
@@ -206,7 +210,7 @@ bool Worker::heal_one(Lock& lock) {
     int32_t n_healed = 0;
     const auto result = run(lock, {.document = document.get()}, [&]() -> Result<void> {
         if (live == nullptr && wanted) {
-            PIE_ASSIGN(live, store_.acquire(document->id));
+            PIE_ASSIGN(live, acquire(*document));
         }
         if (live != nullptr) {
             PIE_ASSIGN(n_healed, live->heal());

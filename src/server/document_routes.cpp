@@ -90,6 +90,11 @@ void complete(Exchange& exchange) {
         [found = std::move(outcome->first), generation, n_predict_max = exchange.state.options.n_predict_max](
             const SeveralReceiver& receive, const std::stop_source& stop) {
             Session session = found.session;
+            if (!generation.reuse_cache) {
+                session = session.fresh_copy();
+                return generate_on(session, session.stats().version, generation, n_predict_max, receive,
+                                   stop);
+            }
             return generate_on(session, found.session_version, generation, n_predict_max, receive, stop);
         });
 }

@@ -147,7 +147,7 @@ Result<Generated> generate(const GenerationContext& context, const Prompt& promp
                            const GenerationRequest& request, const std::string& peer,
                            const SeveralReceiver& receive, const std::stop_source& stop) {
     if (!request.reuse_cache) {
-        Session session = context.model.open();
+        Session session = context.model.open_fresh();
         return set_and_generate(session, prompt, request, context.n_predict_max, receive, stop);
     }
     PromptContent content;

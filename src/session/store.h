@@ -32,6 +32,10 @@
 
 namespace pie {
 
+// What a new session may take over: from snapshots and other sessions, or nothing; then it has no snapshots
+// either.
+enum class Sources { all, own };
+
 struct DocumentStoreOptions {
     // Of all caches and copies of them together; the session in use may exceed it alone.
     size_t ram_bytes_max = 0;
@@ -55,7 +59,7 @@ class DocumentStore {
 
     // The session of a document: as it was left, where memory or a snapshot holds it, else an empty one. It
     // stays until the next acquire(), which may drop it. Errors: those of `make`; nothing is dropped then.
-    Result<LiveDocument*> acquire(std::string_view id);
+    Result<LiveDocument*> acquire(std::string_view id, Sources sources = Sources::all);
 
     // The session of a document that is in memory, else null. It does not count as a use.
     LiveDocument* find(std::string_view id);
@@ -83,6 +87,7 @@ class DocumentStore {
     struct Entry {
         std::string id;
         std::unique_ptr<LiveDocument> session;
+        Sources sources;
         int64_t changes_saved = -1; // LiveSequence::changes(); -1: never
     };
 
