@@ -134,6 +134,15 @@ Result<void> Engine::reserve(const KvCache& cache) {
     return {};
 }
 
+bool Engine::rounds_alike(const KvCache& cache) const {
+    for (int32_t layer = 0; layer < cache.n_layer(); ++layer) {
+        if (!attends_on_host(model_, cache, layer, options_.attention)) {
+            return false;
+        }
+    }
+    return invariant_.has_value();
+}
+
 size_t Engine::compute_bytes() const {
     size_t bytes = 0;
     for (const auto& backend : backends_) {

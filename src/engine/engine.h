@@ -97,6 +97,9 @@ class Engine {
     int32_t n_invariant() const { return invariant_ ? invariant_->n_min() : 1; }
     // A token is encoded alike to the bit in every batch.
     bool is_batch_invariant() const { return invariant_ && invariant_->n_min() == 1; }
+    // Whether batches of n_invariant() tokens and more over this cache give each token the same to the bit,
+    // wherever in it the tokens before it lie.
+    bool rounds_alike(const KvCache& cache) const;
     int32_t n_threads() const { return options_.n_threads; }
     const LoadedModel& model() const { return model_; }
     // Learnt from the batches so far, rotations included.

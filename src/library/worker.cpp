@@ -49,6 +49,7 @@ Worker::Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::un
                                         .folder = options_.snapshot_folder,
                                         .folder_bytes_max = options_.snapshot_bytes_max,
                                         .on_trouble = options_.on_trouble,
+                                        .on_dropped = [this](std::string_view id) { note_dropped(id); },
                                         .on_written =
                                             [this] {
                                                 const Lock lock(mutex_);
@@ -90,8 +91,26 @@ Result<std::unique_ptr<LiveDocument>> Worker::make_document() const {
                                            .layout = layout_kind(options_.prompt)});
 }
 
-Result<LiveDocument*> Worker::acquire(const DocumentState& document) {
-    return store_.acquire(document.id, document.sources);
+Result<LiveDocument*> Worker::acquire(DocumentState& document) {
+    auto live = store_.acquire(document.id, document.sources);
+    if (live) {
+        const Lock lock(mutex_);
+        document.in_memory = true;
+    }
+    return live;
+}
+
+// Without a folder it is forgotten.
+void Worker::note_dropped(std::string_view id) {
+    const Lock lock(mutex_);
+    const auto found = std::ranges::find(documents_, id, &DocumentState::id);
+    if (found == documents_.end()) {
+        return;
+    }
+    (*found)->in_memory = false;
+    if (options_.snapshot_folder.empty()) {
+        forget_tokens(**found);
+    }
 }
 
 std::shared_ptr<DocumentState> Worker::open(std::string_view name) {
@@ -284,7 +303,29 @@ void Worker::forget(DocumentState& document) {
 
 SessionStats Worker::stats(const DocumentState& document) const {
     const Lock lock(mutex_);
-    return document.stats;
+    SessionStats stats = document.stats;
+    stats.cache_state = cache_state(document);
+    return stats;
+}
+
+CacheState Worker::cache_state(const DocumentState& document) {
+    if (document.behind) {
+        return CacheState::behind;
+    }
+    if (document.stats.tokens == 0) {
+        return CacheState::empty;
+    }
+    if (!document.in_memory) {
+        return CacheState::put_away;
+    }
+    return document.stale ? CacheState::stale : CacheState::healed;
+}
+
+void Worker::forget_tokens(DocumentState& document) {
+    document.stats.version_encoded = 0;
+    document.stats.tokens = 0;
+    document.stats.tokens_exact = 0;
+    document.stats.tokens_bit_exact = 0;
 }
 
 tl::unexpected<Error> Worker::without_text() {

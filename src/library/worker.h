@@ -55,6 +55,7 @@ struct DocumentState : std::enable_shared_from_this<DocumentState> {
     std::shared_ptr<const PromptSource> source; // null before the first text; replaced, never changed
     bool behind = false;                        // the cache does not hold the source yet, as far as is known
     bool stale = false;                         // healing may have something to do
+    bool in_memory = false;                     // its cache
     int n_waiting_to_heal = 0;                  // callers
     SessionStats stats;
 };
@@ -141,7 +142,8 @@ class Worker {
 
     Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::unique_ptr<Engine> engine);
     Result<std::unique_ptr<LiveDocument>> make_document() const;
-    Result<LiveDocument*> acquire(const DocumentState& document);
+    Result<LiveDocument*> acquire(DocumentState& document);
+    void note_dropped(std::string_view id);
     std::shared_ptr<DocumentState> add_unnamed();
 
     void serve();
@@ -160,10 +162,12 @@ class Worker {
     // full recompute.
     Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source, Sources sources,
                                           double milliseconds) const;
+    static void forget_tokens(DocumentState& document);
     static void note_tokens(DocumentState& document, const LiveDocument& live);
     void note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
                      int64_t version);
 
+    static CacheState cache_state(const DocumentState& document);
     static tl::unexpected<Error> without_text();
     void end(Request& request, Result<void> result);
     void cancel_requests_of(const DocumentState& document, std::string_view reason);

@@ -51,10 +51,7 @@ bool Worker::forget_one(Lock& lock) {
     store_.forget(id);
     lock.lock();
     if (const auto found = std::ranges::find(documents_, id, &DocumentState::id); found != documents_.end()) {
-        SessionStats& stats = (*found)->stats;
-        stats.version_encoded = 0;
-        stats.tokens = 0;
-        stats.tokens_exact = 0;
+        forget_tokens(**found);
     }
     return true;
 }
@@ -110,12 +107,14 @@ Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSo
     };
     PIE_ASSIGN(UpdateReport report, update());
     report.tokens_exact = live.sequence().n_exact();
+    report.tokens_bit_exact = live.sequence().n_bit_exact();
     return report;
 }
 
 void Worker::note_tokens(DocumentState& document, const LiveDocument& live) {
     document.stats.tokens = live.sequence().n_tokens();
     document.stats.tokens_exact = live.sequence().n_exact();
+    document.stats.tokens_bit_exact = live.sequence().n_bit_exact();
 }
 
 void Worker::note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
@@ -218,7 +217,7 @@ bool Worker::heal_one(Lock& lock) {
         return {};
     });
     if (live != nullptr) {
-        document->stats.tokens_exact = live->sequence().n_exact();
+        note_tokens(*document, *live);
     }
     const bool ended = result ? n_healed == 0 : result.error().code != ErrorCode::cancelled;
     if (ended) {

@@ -99,6 +99,22 @@ void complete(Exchange& exchange) {
         });
 }
 
+const char* name_of(CacheState state) {
+    switch (state) {
+    case CacheState::empty:
+        return "empty";
+    case CacheState::behind:
+        return "behind";
+    case CacheState::stale:
+        return "stale";
+    case CacheState::put_away:
+        return "put_away";
+    case CacheState::healed:
+        return "healed";
+    }
+    return "";
+}
+
 void cache(Exchange& exchange) {
     auto outcome = exchange.state.documents.find(id_of(exchange), {});
     if (!outcome) {
@@ -112,7 +128,9 @@ void cache(Exchange& exchange) {
                          {"n_ctx", exchange.state.model.n_ctx()},
                          {"tokens", stats.tokens},
                          {"tokens_exact", stats.tokens_exact},
+                         {"tokens_bit_exact", stats.tokens_bit_exact},
                          {"tokens_stale", stats.tokens - stats.tokens_exact},
+                         {"state", name_of(stats.cache_state)},
                          {"lines_cut_at_start", stats.lines_cut_at_start},
                          {"lines_cut_at_end", stats.lines_cut_at_end},
                          {"chunks_left_out", stats.chunks_left_out},

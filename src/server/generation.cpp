@@ -68,6 +68,7 @@ UpdateReport sum(const UpdateReport& a, const UpdateReport& b) {
             .tokens_encoded = a.tokens_encoded + b.tokens_encoded,
             .tokens_ahead = a.tokens_ahead + b.tokens_ahead,
             .tokens_exact = a.tokens_exact + b.tokens_exact,
+            .tokens_bit_exact = a.tokens_bit_exact + b.tokens_bit_exact,
             .milliseconds = a.milliseconds + b.milliseconds};
 }
 

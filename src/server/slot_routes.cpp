@@ -34,7 +34,8 @@ json slot_json(const ServerState& state, const SessionPool::SlotState& slot) {
             {"is_processing", slot.n_waiting > 0},
             {"requests_waiting", slot.n_waiting},
             {"tokens_cached", slot.stats.tokens},
-            {"tokens_exact", slot.stats.tokens_exact}};
+            {"tokens_exact", slot.stats.tokens_exact},
+            {"tokens_bit_exact", slot.stats.tokens_bit_exact}};
 }
 
 void slots(Exchange& exchange) {

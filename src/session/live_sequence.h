@@ -136,6 +136,9 @@ class LiveSequence {
     std::span<const TokenId> tokens() const { return cache_.cells().tokens(); }
     // Tokens at the start that hold what a full recompute would, up to the rounding of rotated keys.
     int32_t n_exact() const { return cache_.cells().n_exact(); }
+    // Of these, those that hold the same to the bit; 0 where the engine cannot hold a sequence so (with this
+    // type of weights or cache, with experts, on other devices).
+    int32_t n_bit_exact() const { return engine_.rounds_alike(cache_) ? cache_.cells().n_identical() : 0; }
     // Whether there is nothing left to heal.
     bool is_healed() const { return cache_.cells().n_identical() == n_tokens(); }
     int32_t n_tokens() const { return cache_.cells().n_tokens(); }

@@ -194,6 +194,9 @@ void DocumentStore::drop_oldest() {
     if (!is_saved(entry)) {
         save(entry, reserve_copy(*entry.session, entry.session->cache().bytes()));
     }
+    if (options_.on_dropped) {
+        options_.on_dropped(entry.id);
+    }
     entries_.pop_back();
 }
 

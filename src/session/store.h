@@ -43,6 +43,8 @@ struct DocumentStoreOptions {
     uint64_t folder_bytes_max = 8000000000; // the oldest snapshots give way to new ones
     // Hears of snapshots that could not be written (io) or were refused (see load_snapshot).
     std::function<void(std::string_view id, const Error& error)> on_trouble = {};
+    // Hears of documents that acquire() drops from memory.
+    std::function<void(std::string_view id)> on_dropped = {};
     // Called on another thread when is_writing() ends.
     std::function<void()> on_written = {};
 };
