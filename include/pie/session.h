@@ -42,6 +42,7 @@ struct SessionStats {
         0; // of them, from the start on: what a full recompute would hold, but for rounding
     int32_t tokens_bit_exact = 0; // of these: to the bit
     CacheState cache_state = CacheState::empty;
+    size_t cache_bytes = 0;   // that the cache takes in memory
     UpdateReport last_update; // that encoded anything
     int64_t last_update_version = 0;
     size_t lines_cut_at_start = 0; // that the context had no room for

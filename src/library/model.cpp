@@ -60,6 +60,10 @@ int32_t Model::vocabulary_size() const {
     return worker_->model().vocabulary().size();
 }
 
+MemoryUse Model::memory() const {
+    return worker_->memory();
+}
+
 int32_t Model::n_ctx() const {
     return worker_->n_ctx();
 }

@@ -67,6 +67,8 @@ Result<std::shared_ptr<Worker>> Worker::start(const std::filesystem::path& path,
     // An option that no session can be made with is found out now, not with the first keystroke.
     PIE_ASSIGN(const auto document, worker->make_document());
     worker->n_ctx_ = document->n_ctx();
+    worker->memory_.session_bytes_max = document->cache().bytes_max();
+    worker->memory_.compute_bytes = worker->engine_->compute_bytes();
     worker->thread_ = std::thread([&self = *worker] { self.serve(); });
     return worker;
 }
@@ -108,6 +110,7 @@ void Worker::note_dropped(std::string_view id) {
         return;
     }
     (*found)->in_memory = false;
+    (*found)->stats.cache_bytes = 0;
     if (options_.snapshot_folder.empty()) {
         forget_tokens(**found);
     }
@@ -308,6 +311,11 @@ SessionStats Worker::stats(const DocumentState& document) const {
     return stats;
 }
 
+MemoryUse Worker::memory() const {
+    const Lock lock(mutex_);
+    return memory_;
+}
+
 CacheState Worker::cache_state(const DocumentState& document) {
     if (document.behind) {
         return CacheState::behind;
@@ -326,6 +334,7 @@ void Worker::forget_tokens(DocumentState& document) {
     document.stats.tokens = 0;
     document.stats.tokens_exact = 0;
     document.stats.tokens_bit_exact = 0;
+    document.stats.cache_bytes = 0;
 }
 
 tl::unexpected<Error> Worker::without_text() {

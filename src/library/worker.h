@@ -111,6 +111,7 @@ class Worker {
     void cancel(DocumentState& document);
     void forget(DocumentState& document);
     SessionStats stats(const DocumentState& document) const;
+    MemoryUse memory() const;
 
     const LoadedModel& model() const { return *model_; }
     const ModelOptions& options() const { return options_; }
@@ -185,6 +186,7 @@ class Worker {
     std::vector<std::shared_ptr<DocumentState>> documents_; // open ones, the one used last in front
     std::deque<std::shared_ptr<Request>> requests_;
     Current current_;
+    MemoryUse memory_;
     std::atomic<bool> cancel_ = false; // the engine's flag: ends what current_ is
     bool stopping_ = false;
     int64_t n_unnamed_ = 0;

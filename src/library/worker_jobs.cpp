@@ -50,6 +50,7 @@ bool Worker::forget_one(Lock& lock) {
     lock.unlock();
     store_.forget(id);
     lock.lock();
+    memory_.cache_bytes = store_.held_bytes();
     if (const auto found = std::ranges::find(documents_, id, &DocumentState::id); found != documents_.end()) {
         forget_tokens(**found);
     }
@@ -80,6 +81,7 @@ Result<void> Worker::run(Lock& lock, const Current& current, const std::function
     }();
     lock.lock();
     current_ = {};
+    memory_.cache_bytes = store_.held_bytes();
     return result;
 }
 
@@ -115,6 +117,7 @@ void Worker::note_tokens(DocumentState& document, const LiveDocument& live) {
     document.stats.tokens = live.sequence().n_tokens();
     document.stats.tokens_exact = live.sequence().n_exact();
     document.stats.tokens_bit_exact = live.sequence().n_bit_exact();
+    document.stats.cache_bytes = live.cache().bytes();
 }
 
 void Worker::note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,

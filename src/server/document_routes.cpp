@@ -131,6 +131,7 @@ void cache(Exchange& exchange) {
                          {"tokens_bit_exact", stats.tokens_bit_exact},
                          {"tokens_stale", stats.tokens - stats.tokens_exact},
                          {"state", name_of(stats.cache_state)},
+                         {"cache_bytes", stats.cache_bytes},
                          {"lines_cut_at_start", stats.lines_cut_at_start},
                          {"lines_cut_at_end", stats.lines_cut_at_end},
                          {"chunks_left_out", stats.chunks_left_out},

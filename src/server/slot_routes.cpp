@@ -35,7 +35,8 @@ json slot_json(const ServerState& state, const SessionPool::SlotState& slot) {
             {"requests_waiting", slot.n_waiting},
             {"tokens_cached", slot.stats.tokens},
             {"tokens_exact", slot.stats.tokens_exact},
-            {"tokens_bit_exact", slot.stats.tokens_bit_exact}};
+            {"tokens_bit_exact", slot.stats.tokens_bit_exact},
+            {"cache_bytes", slot.stats.cache_bytes}};
 }
 
 void slots(Exchange& exchange) {

@@ -503,6 +503,7 @@ Result<int32_t> LiveSequence::repair(std::span<const Position> positions) {
 void LiveSequence::clear() {
     rewind(0, {});
     cache_.cells().forget_dropped();
+    cache_.give_back();
     ++changes_;
 }
 

@@ -84,6 +84,7 @@ Result<LiveDocument*> DocumentStore::acquire(std::string_view id, Sources source
     const auto found = find_entry(id);
     if (found != entries_.end()) {
         entries_.splice(entries_.begin(), entries_, found);
+        make_room();
         return entries_.front().session.get();
     }
     PIE_ASSIGN(auto session, make_());
@@ -269,7 +270,17 @@ std::shared_ptr<CacheCopy> DocumentStore::reserve_copy(const LiveDocument& sessi
     }
 }
 
+// The session in use may grow until the next one is.
 size_t DocumentStore::cache_bytes() const {
+    size_t bytes = 0;
+    for (const Entry& entry : entries_) {
+        const KvCache& cache = entry.session->cache();
+        bytes += &entry == &entries_.front() ? cache.bytes_max() : cache.bytes();
+    }
+    return bytes;
+}
+
+size_t DocumentStore::held_bytes() const {
     size_t bytes = 0;
     for (const Entry& entry : entries_) {
         bytes += entry.session->cache().bytes();

@@ -37,7 +37,8 @@ namespace pie {
 enum class Sources { all, own };
 
 struct DocumentStoreOptions {
-    // Of all caches and copies of them together; the session in use may exceed it alone.
+    // Of all caches and copies of them together, as far as they are filled, and of all of the one in use,
+    // which may exceed it alone.
     size_t ram_bytes_max = 0;
     std::filesystem::path folder = {};      // of the snapshots; empty: a dropped document is forgotten
     uint64_t folder_bytes_max = 8000000000; // the oldest snapshots give way to new ones
@@ -82,7 +83,8 @@ class DocumentStore {
     // then take(). Null where the budget has no room for it; what there is of it counts until it is gone.
     std::shared_ptr<CacheCopy> reserve_copy(const LiveDocument& session) { return reserve_copy(session, 0); }
 
-    size_t ram_bytes() const;                             // of caches and copies
+    size_t ram_bytes() const;  // of caches and copies; the session in use counts as if it were full
+    size_t held_bytes() const; // of the caches now
     size_t n_sessions() const { return entries_.size(); } // in memory
 
   private:
