@@ -112,8 +112,12 @@ struct UpdateReport {
     int32_t tokens_moved = 0;   // kept ones whose position changed
     int32_t tokens_encoded = 0; // of the sequence
     int32_t tokens_ahead = 0;   // encoded along: the one before the cursor, which a completion may write anew
-    int32_t tokens_exact = 0;   // of the sequence, from its start on: what a full recompute would hold
-    double milliseconds = 0;    // from the call to the logits of the last token
+    // Of the sequence, from its start on: what a full recompute would hold, but for rounding.
+    int32_t tokens_exact = 0;
+    // Of these: what it would hold to the bit. Where all are, the first token's probabilities are those of a
+    // full recompute (a session that holds nothing) to the bit too. 0 where types or devices do not allow it.
+    int32_t tokens_bit_exact = 0;
+    double milliseconds = 0; // from the call to the logits of the last token
 };
 
 struct Completion {

@@ -67,6 +67,14 @@ struct ModelOptions {
     size_t queue_max = 64; // calls that wait; one more is refused (ErrorCode::busy)
 };
 
+// What a model takes beside its weights. A cache takes room as far as it is filled: with what its text has,
+// and with up to four times as much that was dropped and may come back.
+struct MemoryUse {
+    size_t cache_bytes = 0;       // of all sessions in memory
+    size_t session_bytes_max = 0; // of one whose context is full
+    size_t compute_bytes = 0;     // of batches, shared by all sessions
+};
+
 // What a prompt that fills in the middle holds around its texts, as it is written: prefix, text before the
 // cursor, suffix, text behind it, middle; or with the suffix and its text first.
 struct FillMarkers {
@@ -85,6 +93,9 @@ class Model {
     // The live document of this name: the one that is open, or what a snapshot holds, or an empty one.
     // Without a name, one that nobody else can open and that is forgotten with its last handle.
     Session open(std::string_view name = {}) const;
+    // One without a name that takes nothing over from others or from snapshots: its first text is encoded
+    // from nothing, as a full recompute encodes it, to compare with.
+    Session open_fresh() const;
 
     // Tokens of a text. Where `markup` says so, control tokens are recognised by their names, as in a chat
     // template's output; otherwise they stay text. Errors: corrupt (text that is not UTF-8).
@@ -103,6 +114,8 @@ class Model {
     Result<std::string> chat_prompt(const std::vector<ChatMessage>& messages) const;
 
     int32_t n_ctx() const;
+    // As the last call that computed left it.
+    MemoryUse memory() const;
     int32_t vocabulary_size() const;
     // Whether the model was trained to fill in the middle; its markers then.
     bool fills_in_the_middle() const;

@@ -25,12 +25,25 @@
 
 namespace pie {
 
+// What becomes of a cache while nobody asks for anything.
+enum class CacheState {
+    empty,  // there is nothing in it
+    behind, // it does not hold the last text yet, which is being encoded
+    stale,  // some of it is not what a full recompute would hold; it is healed (ModelOptions::heal_when_idle)
+    put_away, // for want of memory (ModelOptions::ram_bytes_max): as it is, until the session is used again
+    healed,   // nothing is left to do
+};
+
 struct SessionStats {
     int64_t version = 0;         // of the text: counts the calls that changed text, cursor or context
     int64_t version_encoded = 0; // the last one that the cache held
     int32_t tokens = 0;          // in the cache
-    int32_t tokens_exact = 0;    // of them, from the start on: what a full recompute would hold
-    UpdateReport last_update;    // that encoded anything
+    int32_t tokens_exact =
+        0; // of them, from the start on: what a full recompute would hold, but for rounding
+    int32_t tokens_bit_exact = 0; // of these: to the bit
+    CacheState cache_state = CacheState::empty;
+    size_t cache_bytes = 0;   // that the cache takes in memory
+    UpdateReport last_update; // that encoded anything
     int64_t last_update_version = 0;
     size_t lines_cut_at_start = 0; // that the context had no room for
     size_t lines_cut_at_end = 0;
@@ -102,6 +115,11 @@ class Session {
     void forget();
 
     SessionStats stats() const;
+
+    // A session of the text, cursor and context that this one has now, which holds nothing cached and takes
+    // nothing over from others or from snapshots: what it answers is a full recompute's. Nobody else can open
+    // it, and it is forgotten with its last handle.
+    Session fresh_copy() const;
 
   private:
     friend class Model;

@@ -122,7 +122,7 @@ Result<MemoryUse> EngineBench::memory() const {
     if (context == nullptr) {
         return fail(ErrorCode::internal, "libllama could not make a context to compare memory with");
     }
-    return MemoryUse{.ours_bytes = cache_->bytes() + engine_->compute_bytes(),
+    return MemoryUse{.ours_bytes = cache_->bytes_max() + engine_->compute_bytes(),
                      .libllama_bytes = logged_bytes(log)};
 }
 

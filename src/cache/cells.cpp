@@ -41,6 +41,7 @@ void KvCells::begin(const EditPlan& plan, std::span<const TokenId> wanted) {
               .order = std::move(order_),
               .attention = std::exchange(attention_, std::move(attention)),
               .cells = {},
+              .again = plan.again,
               .last_placed = {}};
     for (const CellIndex cell : saved_.order) {
         at(cell).position = hidden;
@@ -79,6 +80,7 @@ std::vector<CellIndex> KvCells::place(std::span<const Position> positions, Round
         at(cell).rounding = rounding;
         placed.push_back(cell);
     }
+    saved_.n_placed += static_cast<int32_t>(saved_.last_placed.size());
     saved_.last_placed.assign(positions.begin(), positions.end());
     return placed;
 }
@@ -105,17 +107,11 @@ void KvCells::commit() {
 
 void KvCells::rollback() {
     PIE_CHECK(editing_, "rollback() belongs into an edit");
-    editing_ = false;
     if (!saved_.intact) {
-        for (const Position position : saved_.last_placed) {
-            release(cell_at(position), Dropped::lost);
-            order_[static_cast<size_t>(position.value)] = no_cell;
-        }
-        close_up();
-        saved_ = {};
-        trace_exactness();
+        cut();
         return;
     }
+    editing_ = false;
     std::vector<bool> was_there(cells_.size(), false);
     for (const CellIndex cell : saved_.order) {
         was_there[static_cast<size_t>(cell.value)] = true;
@@ -141,19 +137,66 @@ void KvCells::rollback() {
     saved_ = {};
 }
 
-void KvCells::close_up() {
-    size_t kept = 0;
-    for (size_t i = 0; i < order_.size(); ++i) {
-        if (order_[i] != no_cell) {
-            tokens_[kept] = tokens_[i];
-            attention_[kept] = attention_[i];
-            assign(Position(static_cast<int32_t>(kept)), order_[i]);
-            ++kept;
+std::vector<Position> KvCells::cut() {
+    PIE_CHECK(editing_, "cut() belongs into an edit");
+    editing_ = false;
+    release_last_placed();
+    std::vector<Position> not_again;
+    if (saved_.intact) {
+        not_again = return_old_cells();
+    }
+    not_again = close_up(not_again);
+    trace_exactness();
+    if (saved_.intact) {
+        drop_replaced();
+    }
+    saved_ = {};
+    return not_again;
+}
+
+void KvCells::release_last_placed() {
+    for (const Position position : saved_.last_placed) {
+        release(cell_at(position), Dropped::lost);
+        order_[static_cast<size_t>(position.value)] = no_cell;
+    }
+}
+
+// To what was to be encoded again and is not; ascending positions.
+std::vector<Position> KvCells::return_old_cells() {
+    std::vector<Position> positions;
+    for (const KeptRun& run : saved_.again) {
+        for (int32_t i = 0; i < run.length; ++i) {
+            const Position position(run.to + i);
+            if (cell_at(position) == no_cell) {
+                assign(position, saved_.order[static_cast<size_t>(run.from + i)]);
+                positions.push_back(position);
+            }
         }
     }
-    tokens_.resize(kept);
-    order_.resize(kept);
-    attention_.resize(kept);
+    return positions;
+}
+
+// Returns where the tokens at the positions `traced` (ascending) are then.
+std::vector<Position> KvCells::close_up(std::span<const Position> traced) {
+    std::vector<Position> now_at;
+    int32_t kept = 0;
+    for (int32_t i = 0; i < std::ssize(order_); ++i) {
+        const auto from = static_cast<size_t>(i);
+        if (order_[from] == no_cell) {
+            continue;
+        }
+        if (std::ranges::binary_search(traced, Position(i))) {
+            now_at.emplace_back(kept);
+        }
+        tokens_[static_cast<size_t>(kept)] = tokens_[from];
+        attention_[static_cast<size_t>(kept)] = attention_[from];
+        assign(Position(kept), order_[from]);
+        ++kept;
+    }
+    tokens_.resize(static_cast<size_t>(kept));
+    order_.resize(static_cast<size_t>(kept));
+    attention_.resize(static_cast<size_t>(kept));
+    return now_at;
 }
 
 CellIndex KvCells::append(TokenId token, Rounding rounding) {

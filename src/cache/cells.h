@@ -11,14 +11,15 @@
 // recompute where nothing was rounded otherwise.
 //
 // A cell that is dropped goes on holding what it held until it is handed out again: the lowest cells that
-// hold nothing are first, then those dropped longest ago. Where the prefix of a wanted token has the hash of
-// such a cell, the cell can be recalled instead of encoding the token, and is exact. So what is undone, gone
-// back to or typed as completed costs nothing while there is room. (vLLM finds the free blocks of its cache
-// by such hashes; only those serve that continue a cached prefix.) A block that was cut and is pasted
-// elsewhere comes back too, as stale as if it had moved.
+// hold nothing are first, then those dropped longest ago; but where many of a short sequence were dropped,
+// these go before cells that were never handed out, whose rows would take more memory. Where the prefix of a
+// wanted token has the hash of such a cell, the cell can be recalled instead of encoding the token, and is
+// exact. So what is undone, gone back to or typed as completed costs nothing while there is room. (vLLM finds
+// the free blocks of its cache by such hashes; only those serve that continue a cached prefix.) A block that
+// was cut and is pasted elsewhere comes back too, as stale as if it had moved.
 //
 // Between operations the sequence is dense: token i has position i. An edit is begin(), place() for each
-// batch, and commit() or rollback(); while it runs, positions not yet encoded have no cell.
+// batch, and commit(), cut() or rollback(); while it runs, positions not yet encoded have no cell.
 //
 // Thread rule: the model thread alone.
 
@@ -79,6 +80,10 @@ class KvCells {
     int32_t n_cells() const { return static_cast<int32_t>(cells_.size()); }
     // Cells that place() can hand out; inside an edit, cells of tokens it drops do not count until commit().
     int32_t n_free() const { return static_cast<int32_t>(free_.size()); }
+    // How many cells were handed out since there were none, each once: so many rows were written to.
+    int32_t n_touched() const { return n_touched_; }
+    // Without a sequence and without dropped cells: as if none had been.
+    void forget_touched();
     // One past the highest cell in use: attention reads the rows before it.
     int32_t extent() const;
 
@@ -131,9 +136,15 @@ class KvCells {
     void commit();
 
     // Gives the edit up. Where the dropped tokens' cells were still untouched the sequence is what it was
-    // before begin(); else it is what is kept and placed so far, closed up. What the last place() gave cells
-    // to is not part of it: giving up means that its encoding may have failed half-way.
+    // before begin(); else it is what cut() leaves.
     void rollback();
+
+    // Ends the edit with what is kept, recalled and placed so far, closed up. What the last place() gave
+    // cells to is not part of it: its encoding may have failed half-way. What was to be encoded again, and is
+    // not, keeps its old cells where they are untouched: returns the positions of these tokens, ascending.
+    std::vector<Position> cut();
+    // Inside of an edit, how many positions got cells before the last place().
+    int32_t n_placed() const { return saved_.n_placed; }
 
     // One more token at the end, outside of an edit; its cell is the one to encode into. Needs a free cell.
     CellIndex append(TokenId token, Rounding rounding = Rounding::as_full);
@@ -191,13 +202,16 @@ class KvCells {
         std::vector<CellIndex> order;
         std::vector<float> attention;
         std::vector<Cell> cells;           // by position; empty unless leave_keys() was called
+        std::vector<KeptRun> again;        // of the plan
         bool intact = true;                // no cell of it was given away
         std::vector<Position> last_placed; // positions of the new sequence
+        int32_t n_placed = 0;              // before those
     };
 
     Cell& at(CellIndex cell) { return cells_[static_cast<size_t>(cell.value)]; }
     const Cell& at(CellIndex cell) const { return cells_[static_cast<size_t>(cell.value)]; }
     void count_exact(Encoded encoded);
+    CellIndex next_free_cell() const;
     CellIndex take_free_cell();
     void recall(CellIndex cell);
     CellIndex dropped_with(uint64_t context) const;
@@ -206,7 +220,9 @@ class KvCells {
     void forget(CellIndex cell);
     void forget_dropped(CellIndex cell);
     void assign(Position position, CellIndex cell);
-    void close_up();
+    void release_last_placed();
+    std::vector<Position> return_old_cells();
+    std::vector<Position> close_up(std::span<const Position> traced);
     void trace_exactness();
     static uint64_t extended(uint64_t context, TokenId token);
     static std::vector<uint64_t> contexts(std::span<const TokenId> tokens);
@@ -222,6 +238,7 @@ class KvCells {
     std::set<std::pair<uint64_t, int32_t>> free_; // when it was dropped, and the cell
     std::unordered_map<uint64_t, CellIndex> dropped_by_context_;
     uint64_t n_dropped_ = 0; // so far
+    int32_t n_touched_ = 0;
     std::vector<TokenId> tokens_;
     std::vector<CellIndex> order_; // by position; -1 where an edit has not placed it yet
     std::vector<float> attention_; // by position

@@ -11,9 +11,25 @@
 
 namespace pie {
 
+CellIndex KvCells::next_free_cell() const {
+    const CellIndex first(free_.begin()->second);
+    const int32_t n_enough = 4 * n_tokens() + 256;
+    if (first.value < n_touched_ || n_touched_ < n_enough) {
+        return first;
+    }
+    const auto oldest = free_.lower_bound({1, 0}); // that was dropped
+    return oldest == free_.end() ? first : CellIndex(oldest->second);
+}
+
+void KvCells::forget_touched() {
+    PIE_CHECK(tokens_.empty() && dropped_by_context_.empty(), "rows that are held stay");
+    n_touched_ = 0;
+}
+
 CellIndex KvCells::take_free_cell() {
     PIE_CHECK(!free_.empty(), "the caller checks that there is room");
-    const CellIndex cell(free_.begin()->second);
+    const CellIndex cell = next_free_cell();
+    n_touched_ = std::max(n_touched_, cell.value + 1);
     recall(cell);
     at(cell) = Cell();
     return cell;

@@ -189,6 +189,7 @@ void KvCells::restore(std::span<const CachedToken> cached) {
     for (const CachedToken& token : cached) {
         PIE_CHECK(position_of(token.cell) == hidden, "each token has a cell of its own");
         free_.erase({0, token.cell.value});
+        n_touched_ = std::max(n_touched_, token.cell.value + 1);
         add(token, token.cell);
     }
     trace_exactness();

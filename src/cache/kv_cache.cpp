@@ -5,9 +5,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <limits>
 #include <map>
+#include <utility>
 
 namespace pie {
 namespace {
@@ -23,6 +26,11 @@ Result<void> check_type(ggml_type type, int32_t head_dim) {
                         head_dim, ggml_type_name(type)));
     }
     return {};
+}
+
+size_t whole_pages(size_t bytes) {
+    const size_t page_bytes = AnonymousMemory::page_bytes();
+    return (bytes + page_bytes - 1) / page_bytes * page_bytes;
 }
 
 // How often a key may be turned before the rounding shows (docs/lab/fidelity.md, drift).
@@ -80,9 +88,10 @@ Result<void> KvCache::allocate(const LoadedModel& model, const KvCacheOptions& o
         values_.push_back(ggml_new_tensor_2d(context, options.type_v, hp.n_embd_kv(), cells_.n_cells()));
     }
     for (const auto& [device, context] : context_of) {
-        ggml_backend_buffer_t buffer =
-            ggml_backend_alloc_ctx_tensors_from_buft(context, ggml_backend_dev_buffer_type(device));
-        if (buffer == nullptr) {
+        const bool allocated = ggml_backend_dev_type(device) == GGML_BACKEND_DEVICE_TYPE_CPU
+                                   ? allocate_on_host(context)
+                                   : allocate_on(device, context);
+        if (!allocated) {
             return fail(
                 ErrorCode::too_large,
                 fmt::format(
@@ -90,11 +99,44 @@ Result<void> KvCache::allocate(const LoadedModel& model, const KvCacheOptions& o
                     "and values",
                     cells_.n_cells(), ggml_backend_dev_name(device)));
         }
-        // Attention multiplies masked rows by zero, so that even rows never written must be finite.
-        ggml_backend_buffer_clear(buffer, 0);
-        buffers_.emplace_back(buffer);
     }
     return {};
+}
+
+// Each tensor begins at a page, so that rows take the pages that they lie in and no others. Attention
+// multiplies masked rows by zero, so that even rows never written must be finite: these pages read as zero.
+bool KvCache::allocate_on_host(ggml_context* context) {
+    std::vector<std::pair<ggml_tensor*, size_t>> begins;
+    size_t bytes = 0;
+    for (ggml_tensor* tensor = ggml_get_first_tensor(context); tensor != nullptr;
+         tensor = ggml_get_next_tensor(context, tensor)) {
+        begins.emplace_back(tensor, bytes);
+        bytes += whole_pages(ggml_nbytes(tensor));
+    }
+    auto memory = AnonymousMemory::allocate(bytes);
+    if (!memory) {
+        return false;
+    }
+    auto* data = static_cast<std::byte*>(memory->data());
+    buffers_.emplace_back(ggml_backend_cpu_buffer_from_ptr(data, bytes));
+    for (const auto& [tensor, begin] : begins) {
+        PIE_CHECK(ggml_backend_tensor_alloc(buffers_.back().get(), tensor, data + begin) ==
+                      GGML_STATUS_SUCCESS,
+                  "a tensor has its place");
+    }
+    host_memory_.push_back(*std::move(memory));
+    return true;
+}
+
+bool KvCache::allocate_on(ggml_backend_dev_t device, ggml_context* context) {
+    ggml_backend_buffer_t buffer =
+        ggml_backend_alloc_ctx_tensors_from_buft(context, ggml_backend_dev_buffer_type(device));
+    if (buffer == nullptr) {
+        return false;
+    }
+    ggml_backend_buffer_clear(buffer, 0);
+    buffers_.emplace_back(buffer);
+    return true;
 }
 
 void KvCache::copy_rows(const KvCache& from, std::span<const CellIndex> from_cells,
@@ -126,7 +168,36 @@ void KvCache::copy_rows(const KvCache& from, std::span<const CellIndex> from_cel
     }
 }
 
+bool KvCache::is_paged(const ggml_tensor* rows) const {
+    return std::ranges::any_of(host_memory_, [rows](const AnonymousMemory& memory) {
+        const auto* begin = static_cast<const std::byte*>(memory.data());
+        const auto* data = static_cast<const std::byte*>(rows->data);
+        return data >= begin && data < begin + memory.size_bytes();
+    });
+}
+
 size_t KvCache::bytes() const {
+    size_t bytes = bytes_max();
+    for (const AnonymousMemory& memory : host_memory_) {
+        bytes -= memory.size_bytes();
+    }
+    const auto n_rows = static_cast<size_t>(cells_.n_touched());
+    for (size_t layer = 0; layer < keys_.size(); ++layer) {
+        for (const ggml_tensor* rows : {keys_[layer], values_[layer]}) {
+            bytes += is_paged(rows) ? whole_pages(n_rows * rows->nb[1]) : 0;
+        }
+    }
+    return bytes;
+}
+
+void KvCache::give_back() {
+    cells_.forget_touched();
+    for (AnonymousMemory& memory : host_memory_) {
+        memory.give_back();
+    }
+}
+
+size_t KvCache::bytes_max() const {
     size_t bytes = 0;
     for (const auto& buffer : buffers_) {
         bytes += ggml_backend_buffer_get_size(buffer.get());

@@ -5,6 +5,7 @@
 //
 // Thread rule: the model thread alone. Outlived by its LoadedModel.
 
+#include "base/anonymous_memory.h"
 #include "cache/cells.h"
 #include "model/model.h"
 
@@ -46,7 +47,13 @@ class KvCache {
     } // [n_embd_kv, n_cells]
     int32_t n_layer() const { return static_cast<int32_t>(keys_.size()); }
 
+    // What it takes at most, and what its rows that were written to take now: on devices, and on machines
+    // that have other memory than pages, all of it.
+    size_t bytes_max() const;
     size_t bytes() const;
+
+    // Without a sequence and without dropped cells to recall: the memory of all rows is free again.
+    void give_back();
 
     // Copies the rows of cells of another cache of the same model and types into these, pair by pair.
     void copy_rows(const KvCache& from, std::span<const CellIndex> from_cells,
@@ -55,12 +62,17 @@ class KvCache {
   private:
     KvCache(int32_t n_cells, ggml_type type_k, Dropped dropped);
     Result<void> allocate(const LoadedModel& model, const KvCacheOptions& options);
+    // False where there is no memory.
+    bool allocate_on_host(ggml_context* context);
+    bool allocate_on(ggml_backend_dev_t device, ggml_context* context);
+    bool is_paged(const ggml_tensor* rows) const;
 
     uint64_t id_;
     KvCells cells_;
     std::vector<ggml_tensor*> keys_;
     std::vector<ggml_tensor*> values_;
-    std::vector<ggml_context_ptr> contexts_; // one a device
+    std::vector<ggml_context_ptr> contexts_;   // one a device
+    std::vector<AnonymousMemory> host_memory_; // of the buffers on the host
     std::vector<ggml_backend_buffer_ptr> buffers_;
 };
 

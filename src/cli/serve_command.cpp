@@ -112,6 +112,9 @@ void print_model(const ServeArguments& arguments, const Model& model) {
                            arguments.server.model_name,
                            model.fills_in_the_middle() ? "fills in the middle" : "left to right only",
                            model.n_ctx(), n_threads, format_bytes(arguments.cache_ram_mb * 1'000'000)));
+    const MemoryUse memory = model.memory();
+    print_note(fmt::format("pie: a session takes what it fills of its cache, up to {}; batches take {}",
+                           format_bytes(memory.session_bytes_max), format_bytes(memory.compute_bytes)));
     for (const std::string& doubt : model.doubts()) {
         print_note("pie: " + printable(doubt));
     }

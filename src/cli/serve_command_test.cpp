@@ -68,6 +68,7 @@ TEST_CASE("it serves until it is told to end, and keeps its sessions for the nex
         CHECK(contains(ended.err, "POST /infill 200"));
         CHECK(contains(ended.err, "pie: tiny (fills in the middle), a context of 512 tokens, "));
         CHECK(contains(ended.err, " threads, at most 2.00 GB for caches\n"));
+        CHECK(contains(ended.err, "pie: a session takes what it fills of its cache, up to "));
         CHECK_FALSE(contains(ended.err, "/health")); // probes are not worth a line
         CHECK_FALSE(contains(ended.err, "def add")); // no source text in the log
         const bool is_first = signal == SIGHUP;

@@ -49,7 +49,8 @@ struct AttentionJob {
 constexpr int32_t attention_part_positions = 1024;
 constexpr int32_t attention_head_dim_max = 256; // so that a block of cells fits on a thread's stack
 
-// f32, f16 and bf16 rows, and heads of a multiple of 16 elements.
+// f32, f16 and bf16 rows, and heads of a multiple of 16 elements; q8_0 and q4_0 rows where their blocks
+// divide the head.
 bool can_attend(const AttentionShape& shape, ggml_type keys, ggml_type values);
 
 // A part is one key head and some positions. A batch of `n_tokens` over `n_positions` has so many of them,

@@ -205,28 +205,65 @@ HWY_INLINE void weigh(float* HWY_RESTRICT scores, size_t n_seen, size_t head_dim
     *row.weight += hn::GetLane(hn::SumOfLanes(d, weights));
 }
 
+// The same of types whose elements share scales, block by block.
+HWY_INLINE void load_quantized_rows(const CachedRows& rows, std::span<const CellIndex> cells, size_t offset,
+                                    size_t head_dim, float* out) {
+    const ggml_to_float_t to_floats = ggml_get_type_traits(rows.type)->to_float;
+    const size_t head_begin = ggml_row_size(rows.type, static_cast<int64_t>(offset));
+    for (const CellIndex cell : cells) {
+        to_floats(rows.data + static_cast<size_t>(cell.value) * rows.row_bytes + head_begin, out,
+                  static_cast<int64_t>(head_dim));
+        out += head_dim;
+    }
+}
+
+constexpr std::array<CellIndex, block> first_cells = [] {
+    std::array<CellIndex, block> cells{};
+    for (size_t i = 0; i < block; ++i) {
+        cells[i] = CellIndex(static_cast<int32_t>(i));
+    }
+    return cells;
+}();
+
+// `scratch` has room for the block as rows.
+HWY_INLINE void load_keys(const CachedRows& rows, std::span<const CellIndex> cells, size_t offset,
+                          size_t head_dim, float* scratch, float* keys) {
+    switch (rows.type) {
+    case GGML_TYPE_F32:
+        return load_transposed<F32>(rows, cells, offset, head_dim, keys);
+    case GGML_TYPE_BF16:
+        return load_transposed<BF16>(rows, cells, offset, head_dim, keys);
+    case GGML_TYPE_F16:
+        return load_transposed<F16>(rows, cells, offset, head_dim, keys);
+    default:
+        load_quantized_rows(rows, cells, offset, head_dim, scratch);
+        load_transposed<F32>(
+            {reinterpret_cast<const std::byte*>(scratch), GGML_TYPE_F32, head_dim * sizeof(float)},
+            std::span(first_cells).first(cells.size()), 0, head_dim, keys);
+    }
+}
+
+HWY_INLINE void load_values(const CachedRows& rows, std::span<const CellIndex> cells, size_t offset,
+                            size_t head_dim, float* values) {
+    switch (rows.type) {
+    case GGML_TYPE_F32:
+        return load_rows<F32>(rows, cells, offset, head_dim, values);
+    case GGML_TYPE_BF16:
+        return load_rows<BF16>(rows, cells, offset, head_dim, values);
+    case GGML_TYPE_F16:
+        return load_rows<F16>(rows, cells, offset, head_dim, values);
+    default:
+        return load_quantized_rows(rows, cells, offset, head_dim, values);
+    }
+}
+
+// The values come last: where they go is the scratch for keys.
 HWY_INLINE void load_block(const AttentionJob& job, size_t head_kv, std::span<const CellIndex> cells,
                            float* keys, float* values) {
     const auto head_dim = static_cast<size_t>(job.shape.head_dim);
     const size_t offset = head_kv * head_dim;
-    switch (job.keys.type) {
-    case GGML_TYPE_F32:
-        load_transposed<F32>(job.keys, cells, offset, head_dim, keys);
-        break;
-    case GGML_TYPE_BF16:
-        load_transposed<BF16>(job.keys, cells, offset, head_dim, keys);
-        break;
-    default:
-        load_transposed<F16>(job.keys, cells, offset, head_dim, keys);
-    }
-    switch (job.values.type) {
-    case GGML_TYPE_F32:
-        return load_rows<F32>(job.values, cells, offset, head_dim, values);
-    case GGML_TYPE_BF16:
-        return load_rows<BF16>(job.values, cells, offset, head_dim, values);
-    default:
-        return load_rows<F16>(job.values, cells, offset, head_dim, values);
-    }
+    load_keys(job.keys, cells, offset, head_dim, values, keys);
+    load_values(job.values, cells, offset, head_dim, values);
 }
 
 // One part of a job: the rows of one key head, over some positions.
@@ -321,8 +358,18 @@ HWY_AFTER_NAMESPACE();
 namespace pie {
 namespace {
 
-bool can_read(ggml_type type) {
-    return type == GGML_TYPE_F32 || type == GGML_TYPE_F16 || type == GGML_TYPE_BF16;
+bool can_read(ggml_type type, int32_t head_dim) {
+    switch (type) {
+    case GGML_TYPE_F32:
+    case GGML_TYPE_F16:
+    case GGML_TYPE_BF16:
+        return true;
+    case GGML_TYPE_Q8_0:
+    case GGML_TYPE_Q4_0:
+        return head_dim % ggml_blck_size(type) == 0;
+    default:
+        return false;
+    }
 }
 
 } // namespace
@@ -330,7 +377,7 @@ bool can_read(ggml_type type) {
 HWY_EXPORT(attend_part);
 
 bool can_attend(const AttentionShape& shape, ggml_type keys, ggml_type values) {
-    return can_read(keys) && can_read(values) && shape.head_dim % 16 == 0 &&
+    return can_read(keys, shape.head_dim) && can_read(values, shape.head_dim) && shape.head_dim % 16 == 0 &&
            shape.head_dim <= attention_head_dim_max;
 }
 

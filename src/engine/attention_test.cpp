@@ -8,6 +8,7 @@
 #include <ggml.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -154,8 +155,9 @@ constexpr double error_max = 2e-5;
 
 std::vector<Case> cases() {
     std::vector<Case> all;
-    for (const ggml_type keys : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16}) {
-        for (const ggml_type values : {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16}) {
+    constexpr std::array types = {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0};
+    for (const ggml_type keys : types) {
+        for (const ggml_type values : types) {
             all.push_back({shape_of(6, 2, 64), keys, values, {70, 71, 130}});
         }
     }
@@ -255,8 +257,9 @@ TEST_CASE("scores too large for single precision's exponentials are weighed all 
 }
 
 TEST_CASE("what the kernel does not take is left to ggml") {
-    CHECK_FALSE(can_attend(shape_of(2, 1, 64), GGML_TYPE_Q8_0, GGML_TYPE_F16));
-    CHECK_FALSE(can_attend(shape_of(2, 1, 64), GGML_TYPE_F16, GGML_TYPE_Q4_0));
+    CHECK_FALSE(can_attend(shape_of(2, 1, 48), GGML_TYPE_Q8_0, GGML_TYPE_F16));
+    CHECK_FALSE(can_attend(shape_of(2, 1, 48), GGML_TYPE_F16, GGML_TYPE_Q4_0));
+    CHECK_FALSE(can_attend(shape_of(2, 1, 64), GGML_TYPE_Q5_0, GGML_TYPE_F16));
     CHECK_FALSE(can_attend(shape_of(2, 1, 40), GGML_TYPE_F16, GGML_TYPE_F16));
     CHECK_FALSE(can_attend(shape_of(2, 1, 512), GGML_TYPE_F16, GGML_TYPE_F16));
 }

@@ -97,8 +97,9 @@ Result<void> Engine::start_backends() {
     ggml_backend_cpu_set_abort_callback(
         cpu_backend,
         [](void* self) {
-            const auto* cancel = static_cast<Engine*>(self)->cancel_;
-            return cancel != nullptr && cancel->load(std::memory_order_relaxed);
+            const auto& engine = *static_cast<const Engine*>(self);
+            return engine.heeds_cancel_ && engine.cancel_ != nullptr &&
+                   engine.cancel_->load(std::memory_order_relaxed);
         },
         this);
 
@@ -131,6 +132,15 @@ Result<void> Engine::reserve(const KvCache& cache) {
         }
     }
     return {};
+}
+
+bool Engine::rounds_alike(const KvCache& cache) const {
+    for (int32_t layer = 0; layer < cache.n_layer(); ++layer) {
+        if (!attends_on_host(model_, cache, layer, options_.attention)) {
+            return false;
+        }
+    }
+    return invariant_.has_value();
 }
 
 size_t Engine::compute_bytes() const {
@@ -266,6 +276,7 @@ Result<std::span<const float>> Engine::compute(KvCache& cache, const Batch& batc
                            .products = is_invariant ? &*invariant_ : nullptr};
     PIE_TRY(prepare_graph(cache, shape));
     fill_inputs(cache.cells(), batch);
+    heeds_cancel_ = batch.can_be_cancelled;
     PIE_TRY(run(ggml_backend_sched_graph_compute(scheduler_.get(), graph_.nodes)));
     read_output(graph_.logits, logits_);
     read_output(graph_.attention, attention_);

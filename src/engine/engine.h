@@ -56,6 +56,7 @@ struct Batch {
     LayerSet observed = {};           // layers whose attention attention() tells
     std::optional<Branches> branches = {};
     Products products = Products::fastest; // batch_invariant: as far as n_invariant() says
+    bool can_be_cancelled = true;
 };
 
 class Engine {
@@ -85,7 +86,8 @@ class Engine {
     // milliseconds.
     Result<void> rotate_keys(KvCache& cache);
 
-    // While set, compute() stops between two operators. The caller clears it.
+    // While set, compute() stops between two operators, but for batches that cannot be cancelled. The caller
+    // clears it.
     void set_cancel_flag(const std::atomic<bool>* cancel) { cancel_ = cancel; }
 
     int32_t n_batch() const { return options_.n_batch; }
@@ -95,6 +97,9 @@ class Engine {
     int32_t n_invariant() const { return invariant_ ? invariant_->n_min() : 1; }
     // A token is encoded alike to the bit in every batch.
     bool is_batch_invariant() const { return invariant_ && invariant_->n_min() == 1; }
+    // Whether batches of n_invariant() tokens and more over this cache give each token the same to the bit,
+    // wherever in it the tokens before it lie.
+    bool rounds_alike(const KvCache& cache) const;
     int32_t n_threads() const { return options_.n_threads; }
     const LoadedModel& model() const { return model_; }
     // Learnt from the batches so far, rotations included.
@@ -124,6 +129,7 @@ class Engine {
     std::vector<ggml_backend_ptr> backends_; // the CPU last
     ggml_backend_sched_ptr scheduler_;
     const std::atomic<bool>* cancel_ = nullptr;
+    bool heeds_cancel_ = true;
     // The last graph, reused while neither shape nor cache change: a decode step then builds nothing.
     Graph graph_;
     BatchShape shape_;

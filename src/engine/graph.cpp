@@ -11,6 +11,10 @@ namespace {
 
 constexpr float expert_weight_sum_min = 6.103515625e-5F; // the smallest normal f16, as libllama clamps
 
+AttentionShape attention_shape(const Hyperparameters& hp) {
+    return {hp.n_head, hp.n_head_kv, hp.head_dim, hp.attention_scale};
+}
+
 class GraphBuilder {
   public:
     GraphBuilder(const LoadedModel& model, const KvCache& cache, const BatchShape& shape)
@@ -28,10 +32,9 @@ class GraphBuilder {
     ggml_tensor* rope(ggml_tensor* x);
     ggml_tensor* heads(ggml_tensor* x, int32_t layer, int32_t n_head, const char* head_norm);
     ggml_tensor* cached(ggml_tensor* rows);
-    AttentionShape attention_shape() const {
-        return {hp_.n_head, hp_.n_head_kv, hp_.head_dim, hp_.attention_scale};
+    bool attends_on_host(int32_t layer) const {
+        return pie::attends_on_host(model_, cache_, layer, shape_.attention);
     }
-    bool attends_on_host(int32_t layer) const;
     ggml_tensor* attention(ggml_tensor* x, int32_t layer);
     ggml_tensor* attend_by_graph(ggml_tensor* q, int32_t layer);
     void observe_attention(ggml_tensor* q, int32_t layer);
@@ -122,13 +125,6 @@ ggml_tensor* GraphBuilder::cached(ggml_tensor* rows) {
         ggml_view_3d(context_, rows, hp_.head_dim, shape_.n_kv, hp_.n_head_kv, row_bytes, head_bytes, 0);
     // Flash attention takes no f32 rows; libllama casts them as well.
     return rows->type == GGML_TYPE_F32 ? ggml_cast(context_, view, GGML_TYPE_F16) : view;
-}
-
-bool GraphBuilder::attends_on_host(int32_t layer) const {
-    const ggml_tensor* keys = cache_.keys(layer);
-    const ggml_tensor* values = cache_.values(layer);
-    return shape_.attention == KernelPath::host_first && ggml_backend_buffer_is_host(keys->buffer) &&
-           can_attend(attention_shape(), keys->type, values->type);
 }
 
 ggml_tensor* GraphBuilder::attention(ggml_tensor* x, int32_t layer) {
@@ -252,7 +248,7 @@ Graph GraphBuilder::build() {
     if (on_host) {
         graph_.order = input(GGML_TYPE_I32, shape_.n_kv, shape_.n_branches);
         graph_.branches = input(GGML_TYPE_I32, shape_.n_tokens);
-        graph_.attention_shape = std::make_unique<AttentionShape>(attention_shape());
+        graph_.attention_shape = std::make_unique<AttentionShape>(attention_shape(hp_));
     }
     if (shape_.n_outputs > 0) {
         graph_.outputs = input(GGML_TYPE_I32, shape_.n_outputs);
@@ -277,7 +273,7 @@ Graph GraphBuilder::build() {
         x = ggml_add(context_, scaled(feed_forward(normed, layer), hp_.residual_scale), middle);
     }
     x = norm(x, model_.tensor("output_norm.weight"), model_.tensor("output_norm.bias"));
-    x = product(model_.output_matrix(), x);
+    x = multiply(model_.output_matrix(), x);
     if (ggml_tensor* bias = model_.tensor("output.bias"); bias != nullptr) {
         x = ggml_add(context_, x, bias);
     }
@@ -297,6 +293,12 @@ size_t graph_nodes_max(const LoadedModel& model) {
     // view and a sum.
     const auto per_layer = static_cast<size_t>(80 + 2 * model.hparams().n_expert_used);
     return static_cast<size_t>(model.hparams().n_layer) * per_layer + 64;
+}
+
+bool attends_on_host(const LoadedModel& model, const KvCache& cache, int32_t layer, KernelPath path) {
+    const ggml_tensor* keys = cache.keys(layer);
+    return path == KernelPath::host_first && ggml_backend_buffer_is_host(keys->buffer) &&
+           can_attend(attention_shape(model.hparams()), keys->type, cache.values(layer)->type);
 }
 
 Graph build_graph(const LoadedModel& model, const KvCache& cache, const BatchShape& shape) {

@@ -65,6 +65,9 @@ struct Graph {
     std::unique_ptr<AttentionShape> attention_shape; // where our kernel finds it
 };
 
+// Whether attention of the layer is computed by our own kernel.
+bool attends_on_host(const LoadedModel& model, const KvCache& cache, int32_t layer, KernelPath path);
+
 Graph build_graph(const LoadedModel& model, const KvCache& cache, const BatchShape& shape);
 
 // An upper bound for the scheduler's tables.

@@ -1,6 +1,7 @@
 #include "engine/invariant_products.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace pie {
 namespace {
@@ -23,18 +24,29 @@ std::optional<InvariantProducts> InvariantProducts::create(const LoadedModel& mo
         }
         for (const char* name : matrix_names) {
             const ggml_tensor* matrix = model.layer_tensor(layer, name);
-            if (matrix == nullptr || products.kinds_.contains(kind_of(*matrix))) {
+            if (matrix == nullptr) {
                 continue;
             }
-            const auto found = find_batch_invariance(*matrix);
-            if (!found) {
+            if (!products.try_out(*matrix)) {
                 return {};
             }
-            products.kinds_.emplace(kind_of(*matrix), *found);
-            products.n_min_ = std::max(products.n_min_, found->n_min);
+            products.n_min_ = std::max(products.n_min_, products.kinds_.at(kind_of(*matrix)).n_min);
         }
     }
-    return products;
+    // Of few tokens in any batch: these are filled up anyway.
+    return products.try_out(*model.output_matrix()) ? std::optional(std::move(products)) : std::nullopt;
+}
+
+// False where the product cannot be made so.
+bool InvariantProducts::try_out(const ggml_tensor& matrix) {
+    if (kinds_.contains(kind_of(matrix))) {
+        return true;
+    }
+    const auto found = find_batch_invariance(matrix);
+    if (found) {
+        kinds_.emplace(kind_of(matrix), *found);
+    }
+    return found.has_value();
 }
 
 int64_t InvariantProducts::padded(const ggml_tensor& matrix, int64_t n) const {

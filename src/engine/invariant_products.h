@@ -26,12 +26,13 @@ class InvariantProducts {
 
     // Batches of so many tokens and more are filled up by some tokens at the most; smaller ones to this size.
     int32_t n_min() const { return n_min_; }
-    // Tokens to multiply with a matrix of a layer, so that n of them are.
+    // Tokens to multiply with a matrix of a layer, or with the output matrix, so that n of them are.
     int64_t padded(const ggml_tensor& matrix, int64_t n) const;
 
   private:
     using Kind = std::pair<ggml_type, ggml_backend_buffer_type_t>;
     static Kind kind_of(const ggml_tensor& matrix);
+    bool try_out(const ggml_tensor& matrix);
 
     std::map<Kind, BatchInvariance> kinds_;
     int32_t n_min_ = 1;

@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <latch>
@@ -421,6 +422,41 @@ TEST_CASE("several completions come from one cache") {
     }
 }
 
+TEST_CASE("a fresh session takes nothing over, and answers as a process that holds nothing else") {
+    const Place place;
+    ModelOptions options = place.options();
+    options.snapshot_folder = place.scratch.path / "snapshots";
+    const Model model = place.load(options);
+    const std::string text = some_text(20);
+    Session session = model.open("a.py");
+    REQUIRE(session.set_text(text + "x", ByteOffset(text.size() / 2)));
+    REQUIRE(session.heal());
+    const TextEdit edit{ByteOffset(text.size()), ByteOffset(text.size() + 1), ""};
+    REQUIRE(session.edit(std::span(&edit, 1), ByteOffset(text.size() / 2)));
+    REQUIRE(session.heal());
+    const Completion alone = fresh_answer(place.load(), text, text.size() / 2);
+
+    Session fresh = model.open_fresh();
+    REQUIRE(fresh.set_text(text, ByteOffset(text.size() / 2)));
+    Session copy = session.fresh_copy();
+    for (Session* each : {&fresh, &copy}) {
+        const Completion answer = each->complete(asked).value();
+        const UpdateReport update = each->stats().last_update;
+        CHECK(update.tokens_encoded == update.tokens_context);
+        CHECK(update.tokens_kept == 0);
+        CHECK(answer.tokens == alone.tokens);
+        REQUIRE(answer.probabilities.size() == alone.probabilities.size());
+        for (size_t i = 0; i < alone.probabilities.size(); ++i) {
+            CHECK(answer.probabilities[i].likeliest[0].log_probability ==
+                  alone.probabilities[i].likeliest[0].log_probability);
+        }
+    }
+    Session borrowing = model.open();
+    REQUIRE(borrowing.set_text(text, ByteOffset(text.size() / 2)));
+    REQUIRE(borrowing.encode());
+    CHECK(borrowing.stats().last_update.tokens_kept > 100); // what a fresh session must not do
+}
+
 TEST_CASE("a prompt that takes too long gives nothing, and is ready later") {
     const Place place(testing::TinyModel{.architecture = "qwen2", .n_layer = 12});
     const Model model = place.load({.n_threads = 1, .n_ctx = 2048, .n_predict_max = 64});
@@ -445,6 +481,31 @@ TEST_CASE("a prompt that takes too long gives nothing, and is ready later") {
     const auto several = session.complete_several(options, 2).value();
     REQUIRE(several.size() == 2);
     CHECK(several[1].finish == FinishReason::time_limit);
+}
+
+TEST_CASE("however little time there is between the requests of others, every text is encoded") {
+    const Place place(testing::TinyModel{.architecture = "qwen2", .n_layer = 12});
+    const Model model = place.load({.n_threads = 1, .n_ctx = 2048, .n_predict_max = 64});
+    std::vector<Session> sessions;
+    for (int i = 0; i < 3; ++i) {
+        sessions.push_back(model.open());
+        const std::string text = "file" + std::to_string(i) + "\n" + some_text(60);
+        REQUIRE(sessions.back().set_text(text, ByteOffset(text.size())));
+    }
+    const auto is_behind = [](const Session& session) { return session.stats().version_encoded == 0; };
+    const int32_t n_tokens = [&] {
+        Session fresh = model.open();
+        REQUIRE(fresh.set_text("file0\n" + some_text(60), ByteOffset(0)));
+        REQUIRE(fresh.encode());
+        return fresh.stats().tokens;
+    }();
+    int n_rounds = 0;
+    while (std::ranges::any_of(sessions, is_behind)) {
+        REQUIRE(n_rounds++ < n_tokens / 8 + 10);
+        for (Session& session : sessions) {
+            REQUIRE(session.complete({.n_predict = 1, .prompt_milliseconds_max = 0.001}));
+        }
+    }
 }
 
 TEST_CASE("the time for a prompt is not what others take") {

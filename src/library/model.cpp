@@ -29,6 +29,10 @@ Session Model::open(std::string_view name) const {
     return Session(std::make_shared<Session::Handle>(worker_, worker_->open(name)));
 }
 
+Session Model::open_fresh() const {
+    return Session(std::make_shared<Session::Handle>(worker_, worker_->open_fresh(nullptr)));
+}
+
 Result<std::vector<TokenId>> Model::tokenize(std::string_view text, Markup markup) const {
     if (!utf8::is_valid(text)) {
         return fail(ErrorCode::corrupt, "the text is not valid UTF-8");
@@ -54,6 +58,10 @@ std::optional<TokenId> Model::beginning() const {
 
 int32_t Model::vocabulary_size() const {
     return worker_->model().vocabulary().size();
+}
+
+MemoryUse Model::memory() const {
+    return worker_->memory();
 }
 
 int32_t Model::n_ctx() const {

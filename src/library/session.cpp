@@ -166,6 +166,11 @@ void Session::forget() {
     handle_->worker->forget(*handle_->document);
 }
 
+Session Session::fresh_copy() const {
+    const auto& worker = handle_->worker;
+    return Session(std::make_shared<Handle>(worker, worker->open_fresh(handle_->document.get())));
+}
+
 SessionStats Session::stats() const {
     return handle_->worker->stats(*handle_->document);
 }

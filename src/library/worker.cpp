@@ -49,6 +49,7 @@ Worker::Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::un
                                         .folder = options_.snapshot_folder,
                                         .folder_bytes_max = options_.snapshot_bytes_max,
                                         .on_trouble = options_.on_trouble,
+                                        .on_dropped = [this](std::string_view id) { note_dropped(id); },
                                         .on_written =
                                             [this] {
                                                 const Lock lock(mutex_);
@@ -66,6 +67,8 @@ Result<std::shared_ptr<Worker>> Worker::start(const std::filesystem::path& path,
     // An option that no session can be made with is found out now, not with the first keystroke.
     PIE_ASSIGN(const auto document, worker->make_document());
     worker->n_ctx_ = document->n_ctx();
+    worker->memory_.session_bytes_max = document->cache().bytes_max();
+    worker->memory_.compute_bytes = worker->engine_->compute_bytes();
     worker->thread_ = std::thread([&self = *worker] { self.serve(); });
     return worker;
 }
@@ -90,6 +93,29 @@ Result<std::unique_ptr<LiveDocument>> Worker::make_document() const {
                                            .layout = layout_kind(options_.prompt)});
 }
 
+Result<LiveDocument*> Worker::acquire(DocumentState& document) {
+    auto live = store_.acquire(document.id, document.sources);
+    if (live) {
+        const Lock lock(mutex_);
+        document.in_memory = true;
+    }
+    return live;
+}
+
+// Without a folder it is forgotten.
+void Worker::note_dropped(std::string_view id) {
+    const Lock lock(mutex_);
+    const auto found = std::ranges::find(documents_, id, &DocumentState::id);
+    if (found == documents_.end()) {
+        return;
+    }
+    (*found)->in_memory = false;
+    (*found)->stats.cache_bytes = 0;
+    if (options_.snapshot_folder.empty()) {
+        forget_tokens(**found);
+    }
+}
+
 std::shared_ptr<DocumentState> Worker::open(std::string_view name) {
     const Lock lock(mutex_);
     if (!name.empty()) {
@@ -100,10 +126,29 @@ std::shared_ptr<DocumentState> Worker::open(std::string_view name) {
             }
         }
     }
+    auto document = add_unnamed();
+    if (!name.empty()) {
+        document->has_name = true;
+        document->id = std::string(name);
+    }
+    return document;
+}
+
+std::shared_ptr<DocumentState> Worker::open_fresh(const DocumentState* like) {
+    const Lock lock(mutex_);
+    auto document = add_unnamed();
+    document->sources = Sources::own;
+    if (like != nullptr && like->source) {
+        document->source = like->source;
+        document->stats.version = 1;
+    }
+    return document;
+}
+
+std::shared_ptr<DocumentState> Worker::add_unnamed() {
     auto document = std::make_shared<DocumentState>();
-    document->has_name = !name.empty();
     // No name that a caller can give holds a zero byte.
-    document->id = name.empty() ? std::string(1, '\0') + std::to_string(n_unnamed_++) : std::string(name);
+    document->id = std::string(1, '\0') + std::to_string(n_unnamed_++);
     document->n_handles = 1;
     documents_.push_back(document);
     return document;
@@ -138,8 +183,7 @@ Result<int64_t> Worker::change(DocumentState& document,
     const int64_t version = ++document.stats.version;
     cancel_requests_of(document, "a newer change of the session took its place");
     stop_background();
-    const auto found = std::ranges::find(documents_, &document, &std::shared_ptr<DocumentState>::get);
-    std::rotate(documents_.begin(), found, found + 1);
+    note_use(document);
     lock.unlock();
     wake_.notify_all();
     return version;
@@ -151,8 +195,11 @@ Result<Outcome> Worker::perform(DocumentState& document, const Work& work, const
         return fail(ErrorCode::invalid_argument,
                     "a receiver of text may not wait for the model that calls it; do so from another thread");
     }
-    const auto request = std::make_shared<Request>(
-        Request{.document = document.shared_from_this(), .work = work, .preparation = options.preparation});
+    const auto request = std::make_shared<Request>(Request{
+        .document = document.shared_from_this(),
+        .work = work,
+        .preparation = options.preparation,
+        .prepare_milliseconds_max = std::min(options.prepare_milliseconds_max, wait_milliseconds_max)});
     const std::stop_callback on_stop(stop, [&] {
         const Lock lock(mutex_);
         request->cancelled = true;
@@ -175,22 +222,23 @@ Result<Outcome> Worker::perform(DocumentState& document, const Work& work, const
                     fmt::format("{} requests wait for the model already; try again later", requests_.size()));
     }
     requests_.push_back(request);
+    note_use(document);
     // What puts this text into the cache is wanted now.
     if (current_.document != &document || current_.version != document.stats.version ||
         options.preparation == Preparation::none) {
         stop_background();
     }
     wake_.notify_all();
-    if (wait_for(lock, *request, options.prepare_milliseconds_max) == Outcome::out_of_time) {
+    if (wait_for(lock, *request) == Outcome::out_of_time) {
         return Outcome::out_of_time;
     }
     PIE_TRY(request->result);
     return Outcome::done;
 }
 
-Outcome Worker::wait_for(Lock& lock, Request& request, double prepare_milliseconds_max) {
+Outcome Worker::wait_for(Lock& lock, Request& request) {
     const auto limit = std::chrono::duration_cast<Clock::duration>(
-        std::chrono::duration<double, std::milli>(std::min(prepare_milliseconds_max, wait_milliseconds_max)));
+        std::chrono::duration<double, std::milli>(request.prepare_milliseconds_max));
     const Clock::time_point begin = Clock::now();
     // By the background too, which may have begun before the request came.
     const auto is_being_prepared = [&] {
@@ -198,7 +246,7 @@ Outcome Worker::wait_for(Lock& lock, Request& request, double prepare_millisecon
     };
     const auto end_of_time = [&] { return std::max(begin, current_.since) + limit; };
     while (!request.done) {
-        if (prepare_milliseconds_max <= 0 || !is_being_prepared()) {
+        if (request.prepare_milliseconds_max <= 0 || !is_being_prepared()) {
             done_.wait(lock);
         } else if (Clock::now() < end_of_time()) {
             done_.wait_until(lock, end_of_time());
@@ -210,12 +258,15 @@ Outcome Worker::wait_for(Lock& lock, Request& request, double prepare_millisecon
     return Outcome::done;
 }
 
-// What is done for it goes on, for nobody.
+// What is done for it goes on, for nobody, until somebody else waits.
 void Worker::leave(Request& request) {
     request.done = true;
     std::erase_if(requests_, [&](const auto& waiting) { return waiting.get() == &request; });
     if (current_.request == &request) {
         current_.request = nullptr;
+        if (!requests_.empty()) {
+            stop_background();
+        }
     }
 }
 
@@ -255,7 +306,35 @@ void Worker::forget(DocumentState& document) {
 
 SessionStats Worker::stats(const DocumentState& document) const {
     const Lock lock(mutex_);
-    return document.stats;
+    SessionStats stats = document.stats;
+    stats.cache_state = cache_state(document);
+    return stats;
+}
+
+MemoryUse Worker::memory() const {
+    const Lock lock(mutex_);
+    return memory_;
+}
+
+CacheState Worker::cache_state(const DocumentState& document) {
+    if (document.behind) {
+        return CacheState::behind;
+    }
+    if (document.stats.tokens == 0) {
+        return CacheState::empty;
+    }
+    if (!document.in_memory) {
+        return CacheState::put_away;
+    }
+    return document.stale ? CacheState::stale : CacheState::healed;
+}
+
+void Worker::forget_tokens(DocumentState& document) {
+    document.stats.version_encoded = 0;
+    document.stats.tokens = 0;
+    document.stats.tokens_exact = 0;
+    document.stats.tokens_bit_exact = 0;
+    document.stats.cache_bytes = 0;
 }
 
 tl::unexpected<Error> Worker::without_text() {
@@ -279,6 +358,11 @@ void Worker::cancel_requests_of(const DocumentState& document, std::string_view 
     if (current_.request != nullptr && current_.document == &document) {
         cancel_ = true;
     }
+}
+
+void Worker::note_use(const DocumentState& document) {
+    const auto found = std::ranges::find(documents_, &document, &std::shared_ptr<DocumentState>::get);
+    std::rotate(documents_.begin(), found, found + 1);
 }
 
 void Worker::stop_background() {

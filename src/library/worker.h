@@ -2,7 +2,8 @@
 
 // The model thread of one loaded model, and what it computes for whom. Callers hand over texts, which are put
 // into the caches in the background, and wait for requests; what nobody waits for gives way at once to what
-// somebody does. In this order: requests as they came, texts that changed, snapshots that are due, healing.
+// somebody does. In this order: requests as they came; the text that was used last, if it changed; snapshots
+// that are due; its healing; and then the texts before it (idle_work.h).
 //
 // One session has at most one request at a time: a newer one, or a newer text, takes its place. So a queue in
 // the order of arrival is fair.
@@ -49,10 +50,12 @@ struct PromptSource {
 struct DocumentState : std::enable_shared_from_this<DocumentState> {
     std::string id; // in the store
     bool has_name = false;
+    Sources sources = Sources::all;
     int n_handles = 0;
     std::shared_ptr<const PromptSource> source; // null before the first text; replaced, never changed
     bool behind = false;                        // the cache does not hold the source yet, as far as is known
     bool stale = false;                         // healing may have something to do
+    bool in_memory = false;                     // its cache
     int n_waiting_to_heal = 0;                  // callers
     SessionStats stats;
 };
@@ -87,6 +90,8 @@ class Worker {
     Worker& operator=(const Worker&) = delete;
 
     std::shared_ptr<DocumentState> open(std::string_view name);
+    // Of the source that `like` has, if any.
+    std::shared_ptr<DocumentState> open_fresh(const DocumentState* like);
     void close(DocumentState& document);
 
     // Calls `change` on a copy of the document's source, and takes that. Returns the version. Errors: those
@@ -106,6 +111,7 @@ class Worker {
     void cancel(DocumentState& document);
     void forget(DocumentState& document);
     SessionStats stats(const DocumentState& document) const;
+    MemoryUse memory() const;
 
     const LoadedModel& model() const { return *model_; }
     const ModelOptions& options() const { return options_; }
@@ -121,6 +127,7 @@ class Worker {
         std::shared_ptr<DocumentState> document;
         const Work& work;
         Preparation preparation;
+        double prepare_milliseconds_max = 0;
         Result<void> result = {};
         bool done = false;
         bool cancelled = false;
@@ -136,12 +143,15 @@ class Worker {
 
     Worker(ModelOptions options, std::unique_ptr<LoadedModel> model, std::unique_ptr<Engine> engine);
     Result<std::unique_ptr<LiveDocument>> make_document() const;
+    Result<LiveDocument*> acquire(DocumentState& document);
+    void note_dropped(std::string_view id);
+    std::shared_ptr<DocumentState> add_unnamed();
 
     void serve();
     void wait(Lock& lock);
     Result<void> run(Lock& lock, const Current& current, const std::function<Result<void>()>& job);
     bool begin_work(const Request& request);
-    Outcome wait_for(Lock& lock, Request& request, double prepare_milliseconds_max);
+    Outcome wait_for(Lock& lock, Request& request);
     void leave(Request& request);
     void serve_request(Lock& lock);
     // These do one thing and return true, or find nothing to do.
@@ -149,15 +159,21 @@ class Worker {
     bool encode_one(Lock& lock);
     bool heal_one(Lock& lock);
     bool save_some(Lock& lock);
-    std::shared_ptr<DocumentState> find_document(const std::function<bool(const DocumentState&)>& is_wanted);
-    Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source) const;
+    // `milliseconds` is what there is for it; 0: no limit. What an empty session of Sources::own encodes is a
+    // full recompute.
+    Result<UpdateReport> bring_up_to_date(LiveDocument& live, const PromptSource& source, Sources sources,
+                                          double milliseconds) const;
+    static void forget_tokens(DocumentState& document);
+    static void note_tokens(DocumentState& document, const LiveDocument& live);
     void note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
                      int64_t version);
 
+    static CacheState cache_state(const DocumentState& document);
     static tl::unexpected<Error> without_text();
     void end(Request& request, Result<void> result);
     void cancel_requests_of(const DocumentState& document, std::string_view reason);
     void stop_background();
+    void note_use(const DocumentState& document);
 
     ModelOptions options_;
     std::unique_ptr<LoadedModel> model_;
@@ -167,9 +183,10 @@ class Worker {
     mutable std::mutex mutex_;
     std::condition_variable wake_;                          // the thread has something to do
     std::condition_variable done_;                          // a request is done, or a document healed
-    std::vector<std::shared_ptr<DocumentState>> documents_; // open ones, the one changed last in front
+    std::vector<std::shared_ptr<DocumentState>> documents_; // open ones, the one used last in front
     std::deque<std::shared_ptr<Request>> requests_;
     Current current_;
+    MemoryUse memory_;
     std::atomic<bool> cancel_ = false; // the engine's flag: ends what current_ is
     bool stopping_ = false;
     int64_t n_unnamed_ = 0;

@@ -76,8 +76,7 @@ Result<SavedCache> Worker::restore(DocumentState& document, const std::filesyste
             document.source.reset();
             stats = {};
         }
-        stats.tokens = sequence.n_tokens();
-        stats.tokens_exact = sequence.n_exact();
+        note_tokens(document, live);
         document.behind = document.source != nullptr;
         document.stale = !sequence.is_healed();
         return result;

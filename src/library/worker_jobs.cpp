@@ -1,5 +1,6 @@
 // What the model thread does.
 
+#include "library/idle_work.h"
 #include "library/worker.h"
 
 #include <algorithm>
@@ -10,6 +11,8 @@ namespace pie {
 namespace {
 
 constexpr int32_t repair_tokens_max = 64; // more are left to idle time
+// What an update loses at the most when something else goes first. Longer pieces would be hardly faster.
+constexpr double piece_milliseconds = 250;
 
 } // namespace
 
@@ -47,10 +50,9 @@ bool Worker::forget_one(Lock& lock) {
     lock.unlock();
     store_.forget(id);
     lock.lock();
-    if (const auto document = find_document([&](const DocumentState& d) { return d.id == id; })) {
-        document->stats.version_encoded = 0;
-        document->stats.tokens = 0;
-        document->stats.tokens_exact = 0;
+    memory_.cache_bytes = store_.held_bytes();
+    if (const auto found = std::ranges::find(documents_, id, &DocumentState::id); found != documents_.end()) {
+        forget_tokens(**found);
     }
     return true;
 }
@@ -79,11 +81,22 @@ Result<void> Worker::run(Lock& lock, const Current& current, const std::function
     }();
     lock.lock();
     current_ = {};
+    memory_.cache_bytes = store_.held_bytes();
     return result;
 }
 
-Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source) const {
-    const ReuseOptions reuse{.repair = repair_tokens_max, .milliseconds = options_.update_milliseconds};
+Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSource& source, Sources sources,
+                                              double milliseconds) const {
+    ReuseOptions reuse{.repair = repair_tokens_max,
+                       .milliseconds = options_.update_milliseconds,
+                       .piece_milliseconds = piece_milliseconds};
+    if (sources == Sources::own && live.sequence().n_tokens() == 0) {
+        reuse.method = ReuseMethod::full;
+    }
+    if (milliseconds > 0) {
+        reuse.until = Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                         std::chrono::duration<double, std::milli>(milliseconds));
+    }
     if (!source.text && source.tokens.empty()) {
         return fail(ErrorCode::invalid_argument, "the session has context but no text yet; give it one");
     }
@@ -96,15 +109,22 @@ Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSo
     };
     PIE_ASSIGN(UpdateReport report, update());
     report.tokens_exact = live.sequence().n_exact();
+    report.tokens_bit_exact = live.sequence().n_bit_exact();
     return report;
+}
+
+void Worker::note_tokens(DocumentState& document, const LiveDocument& live) {
+    document.stats.tokens = live.sequence().n_tokens();
+    document.stats.tokens_exact = live.sequence().n_exact();
+    document.stats.tokens_bit_exact = live.sequence().n_bit_exact();
+    document.stats.cache_bytes = live.cache().bytes();
 }
 
 void Worker::note_update(DocumentState& document, const LiveDocument& live, const UpdateReport& report,
                          int64_t version) {
     SessionStats& stats = document.stats;
     stats.version_encoded = version;
-    stats.tokens = live.sequence().n_tokens();
-    stats.tokens_exact = live.sequence().n_exact();
+    note_tokens(document, live);
     stats.lines_cut_at_start = live.lines_cut().at_start;
     stats.lines_cut_at_end = live.lines_cut().at_end;
     stats.chunks_left_out = live.chunks_left_out();
@@ -137,30 +157,26 @@ void Worker::serve_request(Lock& lock) {
     std::optional<UpdateReport> report;
     const Current current{.document = &document, .request = request.get(), .version = source ? version : 0};
     auto result = run(lock, current, [&]() -> Result<void> {
-        PIE_ASSIGN(live, store_.acquire(document.id));
+        PIE_ASSIGN(live, acquire(document));
         if (source) {
-            PIE_ASSIGN(report, bring_up_to_date(*live, *source));
+            PIE_ASSIGN(report,
+                       bring_up_to_date(*live, *source, document.sources, request->prepare_milliseconds_max));
         }
         return begin_work(*request) ? request->work(*live, report.value_or(UpdateReport())) : Result<void>();
     });
     if (report) {
         note_update(document, *live, *report, version);
+    } else if (live != nullptr) {
+        note_tokens(document, *live);
     }
     if (!request->done) {
         end(*request, std::move(result));
     }
 }
 
-std::shared_ptr<DocumentState>
-Worker::find_document(const std::function<bool(const DocumentState&)>& is_wanted) {
-    const auto found =
-        std::ranges::find_if(documents_, [&](const auto& document) { return is_wanted(*document); });
-    return found == documents_.end() ? nullptr : *found;
-}
-
 bool Worker::encode_one(Lock& lock) {
-    const auto document = find_document([](const DocumentState& d) { return d.behind; });
-    if (!document) {
+    const auto [work, document] = choose_idle_work(documents_, options_.heal_when_idle);
+    if (work != IdleWork::encode) {
         return false;
     }
     const auto source = document->source;
@@ -168,25 +184,26 @@ bool Worker::encode_one(Lock& lock) {
     LiveDocument* live = nullptr;
     UpdateReport report;
     const auto result = run(lock, {.document = document.get(), .version = version}, [&]() -> Result<void> {
-        PIE_ASSIGN(live, store_.acquire(document->id));
-        PIE_ASSIGN(report, bring_up_to_date(*live, *source));
+        PIE_ASSIGN(live, acquire(*document));
+        PIE_ASSIGN(report, bring_up_to_date(*live, *source, document->sources, 0));
         return {};
     });
     if (result) {
         note_update(*document, *live, report, version);
-    } else if (result.error().code != ErrorCode::cancelled) {
+    } else {
         // Whoever asks for this text next is told why.
-        document->behind = version != document->stats.version;
+        document->behind = result.error().code == ErrorCode::cancelled || version != document->stats.version;
+        if (live != nullptr) {
+            note_tokens(*document, *live);
+        }
     }
     done_.notify_all();
     return true;
 }
 
 bool Worker::heal_one(Lock& lock) {
-    const auto document = find_document([this](const DocumentState& d) {
-        return d.stale && (options_.heal_when_idle || d.n_waiting_to_heal > 0);
-    });
-    if (!document) {
+    const auto [work, document] = choose_idle_work(documents_, options_.heal_when_idle);
+    if (work != IdleWork::heal) {
         return false;
     }
     // One that nobody waits for, and that is not in memory any more, is left alone.
@@ -195,7 +212,7 @@ bool Worker::heal_one(Lock& lock) {
     int32_t n_healed = 0;
     const auto result = run(lock, {.document = document.get()}, [&]() -> Result<void> {
         if (live == nullptr && wanted) {
-            PIE_ASSIGN(live, store_.acquire(document->id));
+            PIE_ASSIGN(live, acquire(*document));
         }
         if (live != nullptr) {
             PIE_ASSIGN(n_healed, live->heal());
@@ -203,7 +220,7 @@ bool Worker::heal_one(Lock& lock) {
         return {};
     });
     if (live != nullptr) {
-        document->stats.tokens_exact = live->sequence().n_exact();
+        note_tokens(*document, *live);
     }
     const bool ended = result ? n_healed == 0 : result.error().code != ErrorCode::cancelled;
     if (ended) {

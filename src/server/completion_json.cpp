@@ -111,7 +111,8 @@ json reuse(const UpdateReport& update) {
             {"tokens_encoded", update.tokens_encoded},
             {"tokens_ahead", update.tokens_ahead},
             {"tokens_exact", update.tokens_exact},
-            {"exact", update.tokens_exact >= update.tokens_context}};
+            {"exact", update.tokens_exact >= update.tokens_context},
+            {"bit_exact", update.tokens_bit_exact >= update.tokens_context}};
 }
 
 json generation_settings(const Model& model, const GenerationRequest& request, int32_t n_predict) {

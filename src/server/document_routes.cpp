@@ -90,8 +90,29 @@ void complete(Exchange& exchange) {
         [found = std::move(outcome->first), generation, n_predict_max = exchange.state.options.n_predict_max](
             const SeveralReceiver& receive, const std::stop_source& stop) {
             Session session = found.session;
+            if (!generation.reuse_cache) {
+                session = session.fresh_copy();
+                return generate_on(session, session.stats().version, generation, n_predict_max, receive,
+                                   stop);
+            }
             return generate_on(session, found.session_version, generation, n_predict_max, receive, stop);
         });
+}
+
+const char* name_of(CacheState state) {
+    switch (state) {
+    case CacheState::empty:
+        return "empty";
+    case CacheState::behind:
+        return "behind";
+    case CacheState::stale:
+        return "stale";
+    case CacheState::put_away:
+        return "put_away";
+    case CacheState::healed:
+        return "healed";
+    }
+    return "";
 }
 
 void cache(Exchange& exchange) {
@@ -107,7 +128,10 @@ void cache(Exchange& exchange) {
                          {"n_ctx", exchange.state.model.n_ctx()},
                          {"tokens", stats.tokens},
                          {"tokens_exact", stats.tokens_exact},
+                         {"tokens_bit_exact", stats.tokens_bit_exact},
                          {"tokens_stale", stats.tokens - stats.tokens_exact},
+                         {"state", name_of(stats.cache_state)},
+                         {"cache_bytes", stats.cache_bytes},
                          {"lines_cut_at_start", stats.lines_cut_at_start},
                          {"lines_cut_at_end", stats.lines_cut_at_end},
                          {"chunks_left_out", stats.chunks_left_out},

@@ -68,6 +68,7 @@ UpdateReport sum(const UpdateReport& a, const UpdateReport& b) {
             .tokens_encoded = a.tokens_encoded + b.tokens_encoded,
             .tokens_ahead = a.tokens_ahead + b.tokens_ahead,
             .tokens_exact = a.tokens_exact + b.tokens_exact,
+            .tokens_bit_exact = a.tokens_bit_exact + b.tokens_bit_exact,
             .milliseconds = a.milliseconds + b.milliseconds};
 }
 
@@ -147,7 +148,7 @@ Result<Generated> generate(const GenerationContext& context, const Prompt& promp
                            const GenerationRequest& request, const std::string& peer,
                            const SeveralReceiver& receive, const std::stop_source& stop) {
     if (!request.reuse_cache) {
-        Session session = context.model.open();
+        Session session = context.model.open_fresh();
         return set_and_generate(session, prompt, request, context.n_predict_max, receive, stop);
     }
     PromptContent content;

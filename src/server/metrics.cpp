@@ -81,6 +81,12 @@ std::string Metrics::text(const ServerGauges& gauges) const {
     append_value(text, "pie_tokens_cached", "Tokens in the sessions' caches.", "gauge", gauges.tokens_cached);
     append_value(text, "pie_tokens_exact", "Of them, what a full recompute would hold.", "gauge",
                  gauges.tokens_exact);
+    append_value(text, "pie_cache_bytes", "Memory that the caches of all sessions take.", "gauge",
+                 gauges.memory.cache_bytes);
+    append_value(text, "pie_cache_session_bytes_max", "Of it, what a session with a full context takes.",
+                 "gauge", gauges.memory.session_bytes_max);
+    append_value(text, "pie_compute_bytes", "Memory that batches are computed in.", "gauge",
+                 gauges.memory.compute_bytes);
     return text;
 }
 

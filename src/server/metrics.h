@@ -5,6 +5,7 @@
 // Thread rule: any thread.
 
 #include <pie/completion.h>
+#include <pie/model.h>
 
 #include <array>
 #include <cstddef>
@@ -36,6 +37,7 @@ struct ServerGauges {
     size_t documents = 0;
     size_t tokens_cached = 0;
     size_t tokens_exact = 0; // of them
+    MemoryUse memory;
 };
 
 class Metrics {

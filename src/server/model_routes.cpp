@@ -63,6 +63,7 @@ void metrics(Exchange& exchange) {
         gauges.tokens_exact += static_cast<size_t>(slot.stats.tokens_exact);
     }
     gauges.documents = exchange.state.documents.size();
+    gauges.memory = exchange.state.model.memory();
     exchange.answer(exchange.state.metrics.text(gauges), "text/plain; version=0.0.4");
 }
 

@@ -102,6 +102,7 @@ TEST_CASE("typing on is an append to the session that holds the rest") {
     CHECK(second["reuse"]["tokens_kept"].get<int>() > 50);
     CHECK(second["reuse"]["tokens_encoded"].get<int>() < 8);
     CHECK(second["reuse"]["exact"] == true);
+    CHECK(second["reuse"]["bit_exact"].is_boolean());
     CHECK(second["timings"]["cache_n"] == second["reuse"]["tokens_kept"]);
     CHECK(second["timings"]["prompt_n"] == second["reuse"]["tokens_encoded"]);
     // As if nothing had been there.

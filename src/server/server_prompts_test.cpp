@@ -98,6 +98,23 @@ TEST_CASE("a prompt with the markers in its text is filled in like any other") {
     CHECK(cut["reuse"]["tokens_context"].get<int>() <= 1024);
 }
 
+TEST_CASE("without cache_prompt everything is encoded, whatever other sessions hold") {
+    const TestServer server;
+    json body = greedy({{"input_prefix", prefix + many_lines()}, {"input_suffix", suffix}});
+    server.ask("/infill", body);
+    body["cache_prompt"] = false;
+    json reuse = server.ask("/infill", body)["reuse"];
+    CHECK(reuse["tokens_context"].get<int>() > 200);
+    CHECK(reuse["tokens_encoded"] == reuse["tokens_context"]);
+
+    const json text = {{"text", prefix + many_lines()}, {"cursor", 0}, {"version", 1}};
+    REQUIRE(server.client->Put("/v1/documents/a.py", text.dump(), "application/json")->status == 200);
+    const std::string path = "/v1/documents/a.py/complete";
+    server.ask(path, greedy({}));
+    reuse = server.ask(path, greedy({{"cache_prompt", false}}))["reuse"];
+    CHECK(reuse["tokens_encoded"] == reuse["tokens_context"]);
+}
+
 TEST_CASE("a prompt with other markers, or none that fit, stays as it is") {
     const TestServer server;
     const std::vector<std::string> prompts = {

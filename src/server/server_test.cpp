@@ -334,7 +334,8 @@ TEST_CASE("a live document: edits by ranges, versions, completions") {
     CHECK(TestServer::eventually([&] {
         const json cache = json::parse(server.get(path + "/cache").body);
         return cache["version"] == 2 && cache["up_to_date"] == true && cache["tokens_stale"] == 0 &&
-               cache["tokens"].get<int>() > 10;
+               cache["tokens"].get<int>() > 10 && cache["tokens_bit_exact"] == cache["tokens"] &&
+               cache["state"] == "healed";
     }));
     CHECK(server.client->Delete(path)->status == 200);
     CHECK(server.client->Delete(path)->status == 404);

@@ -34,7 +34,9 @@ json slot_json(const ServerState& state, const SessionPool::SlotState& slot) {
             {"is_processing", slot.n_waiting > 0},
             {"requests_waiting", slot.n_waiting},
             {"tokens_cached", slot.stats.tokens},
-            {"tokens_exact", slot.stats.tokens_exact}};
+            {"tokens_exact", slot.stats.tokens_exact},
+            {"tokens_bit_exact", slot.stats.tokens_bit_exact},
+            {"cache_bytes", slot.stats.cache_bytes}};
 }
 
 void slots(Exchange& exchange) {

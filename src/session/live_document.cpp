@@ -105,7 +105,12 @@ Result<UpdateReport> LiveDocument::update_sequence(std::span<const TokenId> prom
                                                    const UpdateProgress& progress,
                                                    std::optional<TokenId> ahead) {
     const auto n_same = std::ranges::mismatch(sequence_.tokens(), prompt).in2 - prompt.begin();
-    PIE_ASSIGN(const UpdateReport report, sequence_.update(prompt, reuse, progress, ahead));
+    auto updated = sequence_.update(prompt, reuse, progress, ahead);
+    if (!updated) {
+        is_chosen_ = false; // of an update that is cut short the sequence has a part
+        return updated;
+    }
+    const UpdateReport& report = *updated;
     // What is typed at the end makes nothing stale: what was chosen to be repaired still is.
     is_chosen_ = is_chosen_ && report.tokens_kept <= n_same;
     return report;

@@ -38,6 +38,24 @@ std::vector<Position> worn_positions(const KvCells& cells, const EditPlan& plan)
     return worn;
 }
 
+// Where the plan keeps the tokens at `positions` (ascending).
+std::vector<Position> kept_at(const EditPlan& plan, std::span<const Position> positions) {
+    std::vector<Position> kept;
+    for (const KeptRun& run : plan.keep) {
+        auto next = std::ranges::lower_bound(positions, Position(run.from));
+        for (; next != positions.end() && *next < Position(run.from + run.length); ++next) {
+            kept.emplace_back(run.to + next->value - run.from);
+        }
+    }
+    return kept;
+}
+
+std::vector<Position> stale_of(std::span<const Position> positions, std::span<const Position> stale) {
+    std::vector<Position> both;
+    std::ranges::set_intersection(positions, stale, std::back_inserter(both));
+    return both;
+}
+
 // Exact tokens that are not identical to a full recompute's.
 std::vector<Position> rounded_positions(const KvCells& cells) {
     std::vector<Position> positions;
@@ -53,7 +71,8 @@ Rounding rounding_of(Products products) {
     return products == Products::batch_invariant ? Rounding::as_full : Rounding::otherwise;
 }
 
-constexpr int32_t seam_min = 2; // what a seam is shortened to at the most
+constexpr int32_t piece_min = 8; // tokens; shorter ones cost nearly as much
+constexpr int32_t seam_min = 2;  // what a seam is shortened to at the most
 
 // Layers agree enough on what matters for a few of them to tell (docs/lab/fidelity.md).
 LayerSet every_fourth(int32_t n_layer) {
@@ -67,7 +86,8 @@ LayerSet every_fourth(int32_t n_layer) {
 } // namespace
 
 LiveSequence::LiveSequence(Engine& engine, KvCache& cache)
-    : engine_(engine), cache_(cache), observed_(every_fourth(cache.n_layer())) {}
+    : engine_(engine), cache_(cache), observed_(every_fourth(cache.n_layer())),
+      piece_size_(std::min(std::max(piece_min, engine.n_invariant()), engine.n_batch()), engine.n_batch()) {}
 
 // The logits of the last `n_outputs` tokens are wanted, so that these are encoded, whatever source holds
 // them: it is seen to before any source is turned to.
@@ -116,6 +136,9 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     }
     if (options.method == ReuseMethod::pie || repairs) {
         pie::encode_again(plan, worn_positions(cells, plan));
+        if (!due_.empty()) {
+            pie::encode_again(plan, stale_of(kept_at(plan, due_), cells.stale_in(plan, wanted)));
+        }
     }
     if (repairs && options.repair > 0 && !is_start_of(wanted)) {
         const auto n_planned = static_cast<int32_t>(plan.encode.size());
@@ -132,25 +155,14 @@ EditPlan LiveSequence::plan(std::span<const TokenId> wanted, const ReuseOptions&
     return plan;
 }
 
-// What is appended changes nothing before it, so that each batch of it is kept for itself. At least one token
-// is left, and more where the sequence goes on differently. Returns how many were appended.
-Result<int32_t> LiveSequence::append_whole_batches(std::span<const TokenId> wanted,
-                                                   const UpdateProgress& progress) {
-    const auto begin = static_cast<size_t>(n_tokens());
-    const auto n_batch = static_cast<size_t>(engine_.n_batch());
-    if (!is_start_of(wanted) || std::ssize(wanted) > n_tokens_max()) {
-        return 0;
-    }
-    size_t end = begin;
-    while (wanted.size() - end > n_batch) {
-        const auto next = wanted.first(end + n_batch);
-        PIE_TRY(run(plan(next, {.method = ReuseMethod::pie}), next, ReuseMethod::pie, {}));
-        end = next.size();
-        if (progress) {
-            progress(static_cast<int32_t>(end - begin), static_cast<int32_t>(wanted.size() - begin));
-        }
-    }
-    return static_cast<int32_t>(end - begin);
+LiveSequence::Job LiveSequence::job_of(const ReuseOptions& options, std::span<const TokenId> wanted,
+                                       int32_t n_outputs) {
+    return {.wanted = wanted,
+            .method = options.method,
+            .n_outputs = n_outputs,
+            .keeps_pieces = options.method == ReuseMethod::pie || options.method == ReuseMethod::pie_seam,
+            .piece_milliseconds = options.piece_milliseconds,
+            .until = options.until};
 }
 
 Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const ReuseOptions& options,
@@ -164,7 +176,6 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         report.tokens_kept = n_tokens();
         return report;
     }
-    int32_t n_appended = 0;
     int32_t n_borrowing = 0; // encoded around what was borrowed
     if (!full) {
         if (n_tokens() == 0) {
@@ -173,12 +184,10 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         if (options.method == ReuseMethod::pie || options.method == ReuseMethod::pie_seam) {
             PIE_ASSIGN(n_borrowing, borrow(wanted, options));
         }
-        PIE_ASSIGN(n_appended, append_whole_batches(wanted, progress));
-        n_appended += n_borrowing;
     }
     const auto report_progress = [&](int32_t done, int32_t total) {
         if (progress) {
-            progress(n_appended + done, n_appended + total);
+            progress(n_borrowing + done, n_borrowing + total);
         }
     };
     EditPlan edit;
@@ -186,22 +195,22 @@ Result<UpdateReport> LiveSequence::update(std::span<const TokenId> wanted, const
         std::vector<TokenId> sequence(wanted.begin(), wanted.end());
         sequence.push_back(*ahead);
         edit = plan(sequence, options, 2);
-        PIE_TRY(run(edit, sequence, options.method, report_progress, 2));
+        PIE_TRY(run(edit, job_of(options, sequence, 2), report_progress));
         keep_ahead();
         report.tokens_ahead = 1;
     } else {
         edit = plan(wanted, options);
-        PIE_TRY(run(edit, wanted, options.method, report_progress));
+        PIE_TRY(run(edit, job_of(options, wanted), report_progress));
     }
-    report.tokens_kept = edit.tokens_kept + static_cast<int32_t>(edit.recall.size()) - n_appended;
+    report.tokens_kept = edit.tokens_kept + static_cast<int32_t>(edit.recall.size()) - n_borrowing;
+    due_.clear();
     report.tokens_moved = edit.tokens_moved;
     report.tokens_encoded = report.tokens_context - report.tokens_kept;
     report.milliseconds = milliseconds_since(start);
     return report;
 }
 
-Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
-                               const UpdateProgress& progress, int32_t n_outputs) {
+Result<void> LiveSequence::run(const EditPlan& plan, const Job& job, const UpdateProgress& progress) {
     ahead_.reset();
     KvCells& cells = cache_.cells();
     if (!cells.can_begin(plan)) {
@@ -209,15 +218,14 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
         return fail(ErrorCode::too_large,
                     fmt::format("the prompt has {} tokens, the context holds {}; use a larger "
                                 "context (-c)",
-                                wanted.size(), n_tokens_max()));
+                                job.wanted.size(), n_tokens_max()));
     }
-    cells.begin(plan, wanted);
-    if (method == ReuseMethod::cfe) {
+    cells.begin(plan, job.wanted);
+    if (job.method == ReuseMethod::cfe) {
         cells.leave_keys();
     }
-    if (auto encoded = encode(wanted, plan.encode, method, progress, n_outputs); !encoded) {
-        cells.rollback();
-        drop_borrowed();
+    if (auto encoded = encode(plan.encode, job, progress); !encoded) {
+        give_up(job);
         return encoded;
     }
     cells.commit();
@@ -229,47 +237,99 @@ Result<void> LiveSequence::run(const EditPlan& plan, std::span<const TokenId> wa
     return {};
 }
 
+// Of a sequence that is cut the logits are not known.
+void LiveSequence::give_up(const Job& job) {
+    KvCells& cells = cache_.cells();
+    if (!job.keeps_pieces || cells.n_placed() == 0) {
+        cells.rollback();
+        drop_borrowed();
+        return;
+    }
+    due_ = cells.cut();
+    logits_.clear();
+    n_borrowed_ = 0;
+    ++changes_;
+}
+
 // Of a batch that may be rounded otherwise than a full recompute's, until it is healed, where that saves
 // time.
 Products LiveSequence::products_for(size_t n_tokens) const {
     return std::cmp_less(n_tokens, engine_.n_invariant()) ? Products::fastest : Products::batch_invariant;
 }
 
-// Leaves the logits of the last `n_outputs` tokens, one row behind the other.
-Result<void> LiveSequence::encode(std::span<const TokenId> wanted, std::span<const Position> positions,
-                                  ReuseMethod method, const UpdateProgress& progress, int32_t n_outputs) {
+// Of so many tokens that are left to encode. What would be left behind the piece is part of it, where that is
+// too little for a batch of its own.
+size_t LiveSequence::next_piece(size_t n_left, const Job& job) const {
+    using Milliseconds = std::chrono::duration<double, std::milli>;
     const auto n_batch = static_cast<size_t>(engine_.n_batch());
-    const auto outputs_begin = Position(static_cast<int32_t>(wanted.size()) - n_outputs);
+    if (job.piece_milliseconds <= 0) {
+        return std::min(n_left, n_batch);
+    }
+    double milliseconds = job.piece_milliseconds;
+    if (job.until) {
+        const double left = Milliseconds(*job.until - std::chrono::steady_clock::now()).count();
+        milliseconds = left > 0 ? std::min(left, milliseconds) : milliseconds;
+    }
+    const auto n = static_cast<size_t>(piece_size_.within(milliseconds));
+    const bool is_nearly_all = n_left < n + static_cast<size_t>(piece_size_.least());
+    return std::min(is_nearly_all ? n_left : n, n_batch);
+}
+
+// Leaves the logits of the last `n_outputs` tokens, one row behind the other.
+Result<void> LiveSequence::encode(std::span<const Position> positions, const Job& job,
+                                  const UpdateProgress& progress) {
     std::vector<float> rows; // a cancelled update leaves the old ones
-    for (size_t done = 0; done < positions.size(); done += n_batch) {
-        const auto chunk = positions.subspan(done, std::min(n_batch, positions.size() - done));
-        const std::vector<TokenId> tokens = tokens_at(wanted, chunk);
-        const Products products =
-            method == ReuseMethod::full ? Products::batch_invariant : products_for(chunk.size());
-        const std::vector<CellIndex> cells = cache_.cells().place(chunk, rounding_of(products));
-        std::vector<int32_t> outputs;
-        for (int32_t i = 0; i < std::ssize(chunk); ++i) {
-            if (chunk[static_cast<size_t>(i)] >= outputs_begin) {
-                outputs.push_back(i);
-            }
-        }
-        PIE_ASSIGN(const std::span<const float> logits, engine_.compute(cache_, {.tokens = tokens,
-                                                                                 .positions = chunk,
-                                                                                 .cells = cells,
-                                                                                 .outputs = outputs,
-                                                                                 .products = products}));
-        rows.insert(rows.end(), logits.begin(), logits.end());
+    for (size_t done = 0; done < positions.size();) {
+        const auto piece = positions.subspan(done, next_piece(positions.size() - done, job));
+        PIE_TRY(encode_piece(piece, job, rows));
+        done += piece.size();
         if (progress) {
-            progress(static_cast<int32_t>(done + chunk.size()), static_cast<int32_t>(positions.size()));
+            progress(static_cast<int32_t>(done), static_cast<int32_t>(positions.size()));
         }
     }
     const size_t n_vocab = static_cast<size_t>(engine_.model().vocabulary().size());
-    PIE_CHECK(rows.empty() || rows.size() == static_cast<size_t>(n_outputs) * n_vocab,
+    PIE_CHECK(rows.empty() || rows.size() == static_cast<size_t>(job.n_outputs) * n_vocab,
               "each output has its row of logits");
     if (!rows.empty()) {
         logits_ = std::move(rows);
     }
     return {};
+}
+
+// Adds the rows of outputs among its tokens to `rows`.
+Result<void> LiveSequence::encode_piece(std::span<const Position> piece, const Job& job,
+                                        std::vector<float>& rows) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto outputs_begin = Position(static_cast<int32_t>(job.wanted.size()) - job.n_outputs);
+    const std::vector<TokenId> tokens = tokens_at(job.wanted, piece);
+    const Products products =
+        job.method == ReuseMethod::full ? Products::batch_invariant : products_for(piece.size());
+    const std::vector<CellIndex> cells = cache_.cells().place(piece, rounding_of(products));
+    std::vector<int32_t> outputs;
+    for (int32_t i = 0; i < std::ssize(piece); ++i) {
+        if (piece[static_cast<size_t>(i)] >= outputs_begin) {
+            outputs.push_back(i);
+        }
+    }
+    const bool is_sized = job.piece_milliseconds > 0;
+    const auto logits = engine_.compute(cache_, {.tokens = tokens,
+                                                 .positions = piece,
+                                                 .cells = cells,
+                                                 .outputs = outputs,
+                                                 .products = products,
+                                                 .can_be_cancelled = !is_sized || !piece_size_.must_end()});
+    const auto n_tokens = static_cast<int32_t>(piece.size());
+    if (logits) {
+        rows.insert(rows.end(), logits->begin(), logits->end());
+        if (is_sized) {
+            piece_size_.note_whole(n_tokens, milliseconds_since(start));
+        }
+        return {};
+    }
+    if (is_sized && logits.error().code == ErrorCode::cancelled) {
+        piece_size_.note_cut(n_tokens);
+    }
+    return tl::unexpected<Error>(logits.error());
 }
 
 // Takes the last token, encoded with its logits behind those of the one before, out of the sequence again.
@@ -402,7 +462,7 @@ Result<int32_t> LiveSequence::encode_again(std::span<const Position> positions, 
     const std::vector<TokenId> wanted(tokens().begin(), tokens().end());
     EditPlan plan = keeping_all();
     pie::encode_again(plan, positions);
-    PIE_TRY(run(plan, wanted, method, {}));
+    PIE_TRY(run(plan, {.wanted = wanted, .method = method}));
     return static_cast<int32_t>(positions.size());
 }
 
@@ -443,6 +503,7 @@ Result<int32_t> LiveSequence::repair(std::span<const Position> positions) {
 void LiveSequence::clear() {
     rewind(0, {});
     cache_.cells().forget_dropped();
+    cache_.give_back();
     ++changes_;
 }
 
@@ -452,6 +513,7 @@ void LiveSequence::rewind(int32_t n_tokens, std::vector<float> logits) {
     logits_ = std::move(logits);
     ahead_.reset();
     branch_of_.clear();
+    std::erase_if(due_, [&](Position position) { return position >= Position(n_tokens); });
 }
 
 } // namespace pie

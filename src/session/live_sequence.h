@@ -8,12 +8,14 @@
 
 #include "cache/kv_cache.h"
 #include "engine/engine.h"
+#include "session/piece_size.h"
 #include "session/repair.h"
 
 #include <pie/completion.h>
 #include <pie/result.h>
 #include <pie/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -42,6 +44,11 @@ struct ReuseOptions {
     // batch is expected to leave time for.
     double milliseconds = 0;
     RepairPolicy policy = repair_by_attention;
+    // Where above 0: what is encoded at a time is expected to take no longer, so that an update that is
+    // cancelled loses little of what it did; and where the update may well be cancelled at `until`, it is
+    // expected to be done by then.
+    double piece_milliseconds = 0;
+    std::optional<std::chrono::steady_clock::time_point> until = {};
 };
 
 // Whether attention is recorded for repairs to come; it costs a product of keys and query in some layers.
@@ -68,8 +75,9 @@ class LiveSequence {
     // encoded it is too, in the same batch, and if the next call is extend() by this token alone, that one
     // costs nothing. Errors:
     // too_large (more tokens than cells), cancelled, internal; the cache is then as KvCells::rollback()
-    // leaves it, except that whole batches of what was only appended stay, so that a long prefill can go on
-    // later.
+    // leaves it. But what `pie` and `pie_seam` encoded in whole batches stays, in the sequence that
+    // KvCells::cut() makes of it: so the next update goes on from there, also where it wants another
+    // sequence, and cancelled again and again it ends.
     Result<UpdateReport> update(std::span<const TokenId> wanted, const ReuseOptions& options,
                                 const UpdateProgress& progress = {}, std::optional<TokenId> ahead = {});
 
@@ -128,6 +136,9 @@ class LiveSequence {
     std::span<const TokenId> tokens() const { return cache_.cells().tokens(); }
     // Tokens at the start that hold what a full recompute would, up to the rounding of rotated keys.
     int32_t n_exact() const { return cache_.cells().n_exact(); }
+    // Of these, those that hold the same to the bit; 0 where the engine cannot hold a sequence so (with this
+    // type of weights or cache, with experts, on other devices).
+    int32_t n_bit_exact() const { return engine_.rounds_alike(cache_) ? cache_.cells().n_identical() : 0; }
     // Whether there is nothing left to heal.
     bool is_healed() const { return cache_.cells().n_identical() == n_tokens(); }
     int32_t n_tokens() const { return cache_.cells().n_tokens(); }
@@ -150,18 +161,29 @@ class LiveSequence {
         int32_t n_tokens = 0;
     };
 
+    // How a plan is carried out.
+    struct Job {
+        std::span<const TokenId> wanted;
+        ReuseMethod method = ReuseMethod::pie_seam;
+        int32_t n_outputs = 1;         // the last so many tokens, whose logits are wanted
+        bool keeps_pieces = false;     // of it, when it is cut short
+        double piece_milliseconds = 0; // 0: as many tokens at a time as the engine takes
+        std::optional<std::chrono::steady_clock::time_point> until = {};
+    };
+
+    static Job job_of(const ReuseOptions& options, std::span<const TokenId> wanted, int32_t n_outputs = 1);
     void adopt(std::span<const TokenId> wanted);
     void copy(const LiveSequence& donor, std::span<const CachedToken> lent);
     Loan find_loan(std::span<const TokenId> wanted) const;
     void take(const Loan& loan, std::span<const TokenId> wanted);
     Result<int32_t> borrow(std::span<const TokenId> wanted, const ReuseOptions& options);
     void drop_borrowed();
-    Result<int32_t> append_whole_batches(std::span<const TokenId> wanted, const UpdateProgress& progress);
     EditPlan plan(std::span<const TokenId> wanted, const ReuseOptions& options, int32_t n_outputs = 1) const;
-    Result<void> run(const EditPlan& plan, std::span<const TokenId> wanted, ReuseMethod method,
-                     const UpdateProgress& progress, int32_t n_outputs = 1);
-    Result<void> encode(std::span<const TokenId> wanted, std::span<const Position> positions,
-                        ReuseMethod method, const UpdateProgress& progress, int32_t n_outputs);
+    Result<void> run(const EditPlan& plan, const Job& job, const UpdateProgress& progress = {});
+    void give_up(const Job& job);
+    Result<void> encode(std::span<const Position> positions, const Job& job, const UpdateProgress& progress);
+    Result<void> encode_piece(std::span<const Position> piece, const Job& job, std::vector<float>& rows);
+    size_t next_piece(size_t n_left, const Job& job) const;
     Products products_for(size_t n_tokens) const;
     void keep_ahead();
     std::span<const float> take_ahead();
@@ -177,6 +199,9 @@ class LiveSequence {
     Donors donors_;
     std::vector<float> logits_;
     std::optional<Ahead> ahead_;
+    PieceSize piece_size_;
+    // Stale tokens that an update was to encode again when it was cut short: the next one does. Ascending.
+    std::vector<Position> due_;
     int32_t n_borrowed_ = 0;         // of the last tokens: those that wait for the next edit to place them
     std::vector<int32_t> branch_of_; // of the last tokens, while there are branches
     int64_t changes_ = 0;

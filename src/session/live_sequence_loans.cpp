@@ -83,8 +83,8 @@ void LiveSequence::take(const Loan& loan, std::span<const TokenId> wanted) {
     }
 }
 
-// Where the sequence only grows, it grows to the end of the last block here, so that append_whole_batches()
-// can go on from there. Returns how many tokens were encoded.
+// Where the sequence only grows, it grows to the end of the last block here, and has what was borrowed even
+// if the rest is cancelled. Returns how many tokens were encoded.
 Result<int32_t> LiveSequence::borrow(std::span<const TokenId> wanted, const ReuseOptions& options) {
     const Loan loan = find_loan(wanted);
     const auto n_blocks = std::ssize(loan.blocks);
@@ -99,7 +99,8 @@ Result<int32_t> LiveSequence::borrow(std::span<const TokenId> wanted, const Reus
     }
     const auto part = wanted.first(static_cast<size_t>(loan.blocks.back().to + loan.blocks.back().length));
     const EditPlan edit = plan(part, options);
-    PIE_TRY(run(edit, part, options.method, {}));
+    PIE_TRY(run(edit, job_of(options, part)));
+    due_.clear();
     return static_cast<int32_t>(edit.encode.size());
 }
 

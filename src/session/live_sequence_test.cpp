@@ -271,8 +271,15 @@ TEST_CASE("a cancelled update leaves the sequence before it, and the next one is
             REQUIRE_FALSE(update.has_value());
             CHECK(update.error().code == ErrorCode::cancelled);
             live.cache->cells().check_invariant();
-            CHECK(std::ranges::equal(live.cache->cells().tokens(), before));
-            CHECK(live.logits() == logits);
+            if (method == ReuseMethod::pie && n_done > 0) { // batches that are whole stay
+                std::vector<TokenId> kept = before;
+                kept.insert(kept.begin() + 30, inserted.begin(), inserted.begin() + n_done);
+                CHECK(std::ranges::equal(live.cache->cells().tokens(), kept));
+                CHECK(live.logits().empty());
+            } else {
+                CHECK(std::ranges::equal(live.cache->cells().tokens(), before));
+                CHECK(live.logits() == logits);
+            }
 
             // As if nothing had been: one token more computes upon what is cached.
             cancel = false;
@@ -312,6 +319,112 @@ TEST_CASE("a cancelled update without cells to spare keeps only what was really 
     live.engine->set_cancel_flag(nullptr);
 }
 
+// The texts of updates that are cut short, each after so many pieces.
+struct CutUpdates {
+    TinyModel description = small;
+    std::unique_ptr<LoadedModel> model = testing::load_tiny_model(description);
+    Live live{*model, 64, 1024};
+    std::atomic<bool> cancel = false;
+    const ReuseOptions in_pieces{.piece_milliseconds = 1e-6}; // of eight tokens
+
+    CutUpdates() { live.engine->set_cancel_flag(&cancel); }
+
+    // How many tokens were encoded when it was cut.
+    int32_t cut(std::span<const TokenId> wanted, int32_t n_pieces) {
+        int32_t n_encoded = 0;
+        int32_t n_left = n_pieces;
+        cancel = n_pieces == 0;
+        const auto update = live.sequence.update(wanted, in_pieces, [&](int32_t done, int32_t) {
+            n_encoded = done;
+            cancel = --n_left <= 0;
+        });
+        REQUIRE_FALSE(update.has_value());
+        CHECK(update.error().code == ErrorCode::cancelled);
+        cancel = false;
+        live.cache->cells().check_invariant();
+        return n_encoded;
+    }
+};
+
+TEST_CASE("what an update encoded before it was cut short is not encoded again") {
+    CutUpdates updates;
+    std::vector<TokenId> text = random_text(*updates.model, 220, 1);
+    const int32_t first = updates.cut(text, 2);
+    CHECK(first > 0);
+    CHECK(std::ranges::equal(updates.live.sequence.tokens(), std::span(text).first(first)));
+    const int32_t second = updates.cut(text, 3);
+    CHECK(second > 0);
+    const auto n = static_cast<int32_t>(text.size());
+    CHECK(updates.live.update(text, updates.in_pieces).tokens_encoded == n - first - second);
+    CHECK(testing::bit_difference(updates.live.logits(), recompute(*updates.model, text)) == "");
+
+    // In the middle, where a seam follows.
+    const std::vector<TokenId> inserted = random_text(*updates.model, 120, 2);
+    text.insert(text.begin() + 60, inserted.begin(), inserted.end());
+    const int32_t third = updates.cut(text, 4);
+    CHECK(third >= 32);
+    CHECK(updates.live.sequence.n_tokens() == n + third);
+    // And somebody types on meanwhile.
+    text.insert(text.begin() + 60 + std::ssize(inserted), TokenId(9));
+    constexpr int32_t seams_and_last = 2 * 8 + 1;
+    CHECK(updates.live.update(text, {.repair = 0}).tokens_encoded <=
+          std::ssize(inserted) - third + 1 + seams_and_last);
+    updates.live.heal_all();
+    CHECK(testing::bit_difference(updates.live.logits(), recompute(*updates.model, text)) == "");
+}
+
+TEST_CASE("however often an update is cut short, it ends") {
+    CutUpdates updates;
+    std::vector<TokenId> text = random_text(*updates.model, 200, 1);
+    updates.live.update(text, {});
+    const std::vector<TokenId> inserted = random_text(*updates.model, 150, 2);
+    text.insert(text.begin() + 60, inserted.begin(), inserted.end());
+    updates.cancel = true; // always, at once
+    int n_cut = 0;
+    while (!updates.live.sequence.update(text, updates.in_pieces)) {
+        REQUIRE(++n_cut < 60);
+        updates.live.cache->cells().check_invariant();
+    }
+    CHECK(n_cut > 10);
+    CHECK(std::ranges::equal(updates.live.sequence.tokens(), text));
+    updates.cancel = false;
+    updates.live.heal_all();
+    CHECK(testing::bit_difference(updates.live.logits(), recompute(*updates.model, text)) == "");
+}
+
+TEST_CASE("a seam that a cut leaves out is encoded by the next update") {
+    CutUpdates updates;
+    const std::vector<TokenId> before = random_text(*updates.model, 160, 1);
+    updates.live.update(before, updates.in_pieces);
+    std::vector<TokenId> text = before;
+    const std::vector<TokenId> inserted = random_text(*updates.model, 8, 2);
+    text.insert(text.begin() + 60, inserted.begin(), inserted.end());
+    const ReuseOptions plain{.repair = 0, .piece_milliseconds = 1e-6};
+    Live whole(*updates.model, 64, 1024);
+    whole.update(before, {});
+    const UpdateReport expected = whole.update(text, plain);
+    CHECK(updates.cut(text, 1) == std::ssize(inserted));
+    CHECK(std::ranges::equal(updates.live.sequence.tokens(), text)); // with a stale seam
+    CHECK(updates.live.update(text, plain).tokens_encoded == expected.tokens_encoded - std::ssize(inserted));
+    CHECK(testing::bit_difference(updates.live.logits(), whole.logits()) == "");
+}
+
+TEST_CASE("a text that is cut short and taken back is the one before it") {
+    CutUpdates updates;
+    const std::vector<TokenId> before = random_text(*updates.model, 160, 1);
+    updates.live.update(before, updates.in_pieces);
+    std::vector<TokenId> text = before;
+    const std::vector<TokenId> inserted = random_text(*updates.model, 60, 2);
+    text.erase(text.begin() + 100, text.begin() + 120);
+    text.insert(text.begin() + 60, inserted.begin(), inserted.end());
+    updates.cut(text, 3);
+    const UpdateReport back = updates.live.update(before, {.repair = 0});
+    CHECK(back.tokens_encoded <= 2 * 8 + 1); // the seams of both places
+    CHECK(updates.live.sequence.n_exact() == updates.live.sequence.n_tokens());
+    updates.live.heal_all();
+    CHECK(testing::bit_difference(updates.live.logits(), recompute(*updates.model, before)) == "");
+}
+
 // What somebody does who goes to and fro, with everything else that drops cells in between.
 TEST_CASE("whatever is recalled, what is called exact is") {
     const auto model = testing::load_tiny_model(small);
@@ -331,7 +444,10 @@ TEST_CASE("whatever is recalled, what is called exact is") {
             const std::vector<TokenId>& wanted = texts[random() % texts.size()];
             cancel = random() % 5 == 0;
             live.engine->set_cancel_flag(&cancel);
-            (void)live.sequence.update(wanted, {});
+            const int32_t n_before_cut = static_cast<int32_t>(random() % 60);
+            (void)live.sequence.update(wanted, {.piece_milliseconds = 1e-6}, [&](int32_t done, int32_t) {
+                cancel = cancel || (step % 3 == 0 && done > n_before_cut);
+            });
             cancel = false;
             live.update(wanted, {});
             const std::vector<float> logits = live.logits();

@@ -79,22 +79,25 @@ std::list<DocumentStore::Entry>::iterator DocumentStore::find_entry(std::string_
     return std::ranges::find(entries_, id, &Entry::id);
 }
 
-Result<LiveDocument*> DocumentStore::acquire(std::string_view id) {
+Result<LiveDocument*> DocumentStore::acquire(std::string_view id, Sources sources) {
     writer_.hear();
     const auto found = find_entry(id);
     if (found != entries_.end()) {
         entries_.splice(entries_.begin(), entries_, found);
+        make_room();
         return entries_.front().session.get();
     }
     PIE_ASSIGN(auto session, make_());
-    session->sequence().set_donors([this] {
-        std::vector<LiveSequence*> sequences;
-        for (const Entry& entry : entries_) {
-            sequences.push_back(&entry.session->sequence());
-        }
-        return sequences;
-    });
-    entries_.push_front({std::string(id), std::move(session)});
+    if (sources == Sources::all) {
+        session->sequence().set_donors([this] {
+            std::vector<LiveSequence*> sequences;
+            for (const Entry& entry : entries_) {
+                sequences.push_back(&entry.session->sequence());
+            }
+            return sequences;
+        });
+    }
+    entries_.push_front({std::string(id), std::move(session), sources});
     Entry& entry = entries_.front();
     // Before others are dropped, whose snapshots may drive this one's out of the folder.
     if (auto restored = restore(entry); !restored && restored.error().code != ErrorCode::not_found) {
@@ -139,7 +142,7 @@ void DocumentStore::forget(std::string_view id) {
 }
 
 Result<void> DocumentStore::restore(Entry& entry) {
-    if (options_.folder.empty()) {
+    if (options_.folder.empty() || entry.sources == Sources::own) {
         return {};
     }
     const fs::path path = path_of(entry.id);
@@ -152,7 +155,8 @@ Result<void> DocumentStore::restore(Entry& entry) {
 }
 
 bool DocumentStore::is_saved(const Entry& entry) const {
-    return options_.folder.empty() || entry.session->sequence().changes() == entry.changes_saved;
+    return options_.folder.empty() || entry.sources == Sources::own ||
+           entry.session->sequence().changes() == entry.changes_saved;
 }
 
 void DocumentStore::save(Entry& entry, const std::shared_ptr<CacheCopy>& copy) {
@@ -190,6 +194,9 @@ void DocumentStore::drop_oldest() {
     Entry& entry = entries_.back();
     if (!is_saved(entry)) {
         save(entry, reserve_copy(*entry.session, entry.session->cache().bytes()));
+    }
+    if (options_.on_dropped) {
+        options_.on_dropped(entry.id);
     }
     entries_.pop_back();
 }
@@ -263,7 +270,17 @@ std::shared_ptr<CacheCopy> DocumentStore::reserve_copy(const LiveDocument& sessi
     }
 }
 
+// The session in use may grow until the next one is.
 size_t DocumentStore::cache_bytes() const {
+    size_t bytes = 0;
+    for (const Entry& entry : entries_) {
+        const KvCache& cache = entry.session->cache();
+        bytes += &entry == &entries_.front() ? cache.bytes_max() : cache.bytes();
+    }
+    return bytes;
+}
+
+size_t DocumentStore::held_bytes() const {
     size_t bytes = 0;
     for (const Entry& entry : entries_) {
         bytes += entry.session->cache().bytes();

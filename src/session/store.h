@@ -32,13 +32,20 @@
 
 namespace pie {
 
+// What a new session may take over: from snapshots and other sessions, or nothing; then it has no snapshots
+// either.
+enum class Sources { all, own };
+
 struct DocumentStoreOptions {
-    // Of all caches and copies of them together; the session in use may exceed it alone.
+    // Of all caches and copies of them together, as far as they are filled, and of all of the one in use,
+    // which may exceed it alone.
     size_t ram_bytes_max = 0;
     std::filesystem::path folder = {};      // of the snapshots; empty: a dropped document is forgotten
     uint64_t folder_bytes_max = 8000000000; // the oldest snapshots give way to new ones
     // Hears of snapshots that could not be written (io) or were refused (see load_snapshot).
     std::function<void(std::string_view id, const Error& error)> on_trouble = {};
+    // Hears of documents that acquire() drops from memory.
+    std::function<void(std::string_view id)> on_dropped = {};
     // Called on another thread when is_writing() ends.
     std::function<void()> on_written = {};
 };
@@ -55,7 +62,7 @@ class DocumentStore {
 
     // The session of a document: as it was left, where memory or a snapshot holds it, else an empty one. It
     // stays until the next acquire(), which may drop it. Errors: those of `make`; nothing is dropped then.
-    Result<LiveDocument*> acquire(std::string_view id);
+    Result<LiveDocument*> acquire(std::string_view id, Sources sources = Sources::all);
 
     // The session of a document that is in memory, else null. It does not count as a use.
     LiveDocument* find(std::string_view id);
@@ -76,13 +83,15 @@ class DocumentStore {
     // then take(). Null where the budget has no room for it; what there is of it counts until it is gone.
     std::shared_ptr<CacheCopy> reserve_copy(const LiveDocument& session) { return reserve_copy(session, 0); }
 
-    size_t ram_bytes() const;                             // of caches and copies
+    size_t ram_bytes() const;  // of caches and copies; the session in use counts as if it were full
+    size_t held_bytes() const; // of the caches now
     size_t n_sessions() const { return entries_.size(); } // in memory
 
   private:
     struct Entry {
         std::string id;
         std::unique_ptr<LiveDocument> session;
+        Sources sources;
         int64_t changes_saved = -1; // LiveSequence::changes(); -1: never
     };
 
