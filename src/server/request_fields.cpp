@@ -37,7 +37,9 @@ void read_sampler_order(JsonFields& fields, SamplingOptions& sampling) {
     }
     std::vector<std::string> names;
     if (field->is_string()) {
-        for (const char letter : field->get_ref<const std::string&>()) {
+        std::string letters;
+        fields.string("samplers", letters);
+        for (const char letter : letters) {
             const auto found = sampler_letters.find(letter);
             names.push_back(found == sampler_letters.end() ? std::string(1, letter) : found->second);
         }
@@ -145,7 +147,7 @@ void read_sampling(JsonFields& fields, SamplingOptions& sampling) {
 void read_stop(JsonFields& fields, StopOptions& stop) {
     const auto* field = fields.find("stop");
     if (field != nullptr && field->is_string()) {
-        stop.strings = {field->get<std::string>()};
+        fields.string("stop", stop.strings.emplace_back());
     } else {
         fields.strings("stop", stop.strings);
     }
