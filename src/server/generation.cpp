@@ -34,10 +34,10 @@ class BriefReceiver {
         : receive_(receive), lease_(lease) {}
 
     SeveralReceiver receiver() {
-        return [this](int32_t index, std::string_view text) {
+        return [this](int32_t index, const TextPart& part) {
             std::string& written = written_[index];
-            written += text;
-            const StreamControl control = receive_(index, text);
+            written += part.text;
+            const StreamControl control = receive_(index, part);
             return holds_line(written) && lease_.is_typed_over() ? StreamControl::stop : control;
         };
     }
@@ -130,7 +130,7 @@ Result<Generated> generate_on(Session& session, int64_t version, const Generatio
         PIE_ASSIGN(generated.completions,
                    session.complete_several(options, request.n_completions, receive, stop.get_token()));
     } else {
-        const auto receive_one = [&receive](std::string_view text) { return receive(0, text); };
+        const auto receive_one = [&receive](const TextPart& part) { return receive(0, part); };
         PIE_ASSIGN(generated.completions.emplace_back(),
                    session.complete(options, receive_one, stop.get_token()));
     }
@@ -177,8 +177,8 @@ Result<Generated> generate_each(const GenerationContext& context, const std::vec
     Generated all;
     for (const Prompt& prompt : prompts) {
         const auto n_before = static_cast<int32_t>(all.completions.size());
-        const auto receive_behind = [&](int32_t index, std::string_view text) {
-            return receive(n_before + index, text);
+        const auto receive_behind = [&](int32_t index, const TextPart& part) {
+            return receive(n_before + index, part);
         };
         PIE_ASSIGN(Generated one, generate(context, prompt, request, peer, receive_behind, stop));
         std::ranges::move(one.completions, std::back_inserter(all.completions));

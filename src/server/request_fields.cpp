@@ -222,6 +222,7 @@ GenerationRequest read_generation(JsonFields& fields) {
         // Chat clients say whether, and how many elsewhere; the token that was taken is told in any case.
         if (field->get<bool>()) {
             fields.clamped("top_logprobs", options.n_probs, {0, n_probs_max});
+            request.shows_likeliest = options.n_probs > 0;
             options.n_probs = std::max(options.n_probs, 1);
         }
     } else {

@@ -244,7 +244,7 @@ TEST_CASE("a stream whose client goes away before the next token ends as that, n
     streamed.stream = true;
     exchange.answer_with({.model = *server.model, .request = streamed, .model_name = "tiny", .id = "1"},
                          [](const SeveralReceiver& receive, const std::stop_source& stop) {
-                             receive(0, "a");
+                             receive(0, {.text = "a"});
                              while (!stop.stop_requested()) {
                                  std::this_thread::yield();
                              }
