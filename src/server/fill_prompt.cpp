@@ -3,16 +3,12 @@
 #include <string>
 
 namespace pie {
-namespace {
 
-// Whether the text is the same to the model with control tokens recognised and without.
-bool is_plain(const Model& model, std::string_view text) {
+bool is_plain_text(const Model& model, std::string_view text) {
     const auto as_text = model.tokenize(text, Model::Markup::text);
     const auto as_markup = model.tokenize(text, Model::Markup::control_tokens);
     return as_text && as_markup && *as_text == *as_markup;
 }
-
-} // namespace
 
 std::optional<PromptContent> fill_in_prompt(const Model& model, std::string_view prompt) {
     const auto markers = model.fill_markers();
@@ -28,7 +24,7 @@ std::optional<PromptContent> fill_in_prompt(const Model& model, std::string_view
     const std::string_view prefix = prompt.substr(0, suffix_marker);
     const std::string_view suffix =
         prompt.substr(suffix_begin, prompt.size() - markers->middle.size() - suffix_begin);
-    if (!is_plain(model, prefix) || !is_plain(model, suffix)) {
+    if (!is_plain_text(model, prefix) || !is_plain_text(model, suffix)) {
         return std::nullopt;
     }
     return PromptContent{.text = std::string(prefix) + std::string(suffix), .cursor = prefix.size()};

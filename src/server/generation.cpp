@@ -11,8 +11,8 @@ namespace pie {
 namespace {
 
 Result<int64_t> set_prompt(Session& session, const Prompt& prompt) {
-    if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
-        return session.set_tokens(*tokens);
+    if (const auto* as_it_is = std::get_if<TokenPrompt>(&prompt)) {
+        return session.set_tokens(as_it_is->tokens, as_it_is->healing);
     }
     const PromptContent& content = std::get<PromptContent>(prompt);
     return session.set_document(content.text, ByteOffset(content.cursor),
@@ -154,7 +154,7 @@ Result<Generated> generate(const GenerationContext& context, const Prompt& promp
     if (const auto* text = std::get_if<PromptContent>(&prompt)) {
         content = *text;
     } else {
-        PIE_ASSIGN(content.text, context.model.detokenize(std::get<std::vector<TokenId>>(prompt)));
+        PIE_ASSIGN(content.text, context.model.detokenize(std::get<TokenPrompt>(prompt).tokens));
         content.cursor = content.text.size();
     }
     SessionRequest session_request{ContentPrint(std::move(content)), request.slot_hint, peer,

@@ -21,8 +21,14 @@
 
 namespace pie {
 
+// A prompt as it is.
+struct TokenPrompt {
+    std::vector<TokenId> tokens;
+    TokenHealing healing = TokenHealing::off;
+};
+
 // A text with a cursor, which the model's layout makes a prompt of, or a prompt as it is.
-using Prompt = std::variant<PromptContent, std::vector<TokenId>>;
+using Prompt = std::variant<PromptContent, TokenPrompt>;
 
 struct Generated {
     std::vector<Completion> completions; // at least one

@@ -112,6 +112,7 @@ Result<PromptRequest> parse_prompt_request(std::string_view body) {
             fields.fail(ErrorCode::invalid_argument, "suffix", "needs a prompt that is a string");
         }
     }
+    fields.boolean("token_healing", request.token_healing);
     bool echo = false;
     fields.boolean("echo", echo);
     if (echo) {

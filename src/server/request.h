@@ -54,6 +54,7 @@ using PromptPart = std::variant<std::string, TokenId>;
 struct PromptRequest {
     std::vector<std::vector<PromptPart>> prompts; // at least one; completed one after the other
     std::optional<std::string> suffix;            // the model fills in between prompt and suffix
+    bool token_healing = true;                    // of prompts that are text
     GenerationRequest generation;
 };
 
