@@ -43,6 +43,10 @@ bool refuse_too_long(Exchange& exchange, const Prompt& prompt, int32_t n_predict
 }
 
 void complete(Exchange& exchange, std::vector<Prompt> prompts, GenerationRequest request, Dialect dialect) {
+    if (const auto taken = take_text_biases(exchange.state.model, request); !taken) {
+        exchange.fail(taken.error());
+        return;
+    }
     for (const Prompt& prompt : prompts) {
         if (refuse_too_long(exchange, prompt, request.options.n_predict)) {
             return;

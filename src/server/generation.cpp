@@ -189,6 +189,16 @@ Result<Generated> generate_each(const GenerationContext& context, const std::vec
     return all;
 }
 
+Result<void> take_text_biases(const Model& model, GenerationRequest& request) {
+    for (const TextBias& biased : std::exchange(request.text_biases, {})) {
+        PIE_ASSIGN(const auto tokens, model.tokenize(biased.text, Model::Markup::text));
+        for (const TokenId token : tokens) {
+            request.options.sampling.logit_bias.push_back({token, biased.bias});
+        }
+    }
+    return {};
+}
+
 PromptContent fill_content(FillRequest&& request) {
     PromptContent content{.text = std::move(request.prefix), .chunks = std::move(request.chunks)};
     content.text += request.prompt;

@@ -60,6 +60,9 @@ Result<Generated> generate_on(Session& session, int64_t version, const Generatio
                               int32_t n_predict_max, const SeveralReceiver& receive,
                               const std::stop_source& stop);
 
+// Makes the request's biases of texts biases of tokens. Errors: those of Model::tokenize.
+Result<void> take_text_biases(const Model& model, GenerationRequest& request);
+
 // What /infill shows the model.
 PromptContent fill_content(FillRequest&& request);
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 
 namespace pie {
 namespace {
@@ -97,34 +98,55 @@ std::optional<int32_t> read_token(const std::string& text) {
     return error == std::errc() && end == text.data() + text.size() ? std::optional(token) : std::nullopt;
 }
 
-void add_bias(JsonFields& fields, std::optional<int32_t> token, const nlohmann::json& value,
-              std::vector<LogitBias>& biases) {
+// Whose logits are biased.
+using Biased = std::variant<int32_t, std::string>;
+
+void add_bias(JsonFields& fields, const std::optional<Biased>& biased, const nlohmann::json& value,
+              GenerationRequest& request) {
     const auto bias = read_bias(value);
-    if (!token || !bias) {
+    if (!biased || !bias) {
         fields.fail(ErrorCode::invalid_argument, "logit_bias",
-                    "must be {\"token\": bias, ...} or [[token, bias], ...] with tokens as numbers");
+                    "must be {\"token\": bias, ...} or [[token, bias], ...] with tokens as numbers or texts");
+    } else if (const auto* text = std::get_if<std::string>(&*biased)) {
+        request.text_biases.push_back({*text, *bias});
     } else {
-        biases.push_back({TokenId(*token), *bias});
+        request.options.sampling.logit_bias.push_back({TokenId(std::get<int32_t>(*biased)), *bias});
     }
 }
 
-void read_logit_bias(JsonFields& fields, std::vector<LogitBias>& biases) {
+// A name is a token's number, or else a text.
+Biased read_bias_name(const std::string& name) {
+    const auto token = read_token(name);
+    return token ? Biased(*token) : Biased(name);
+}
+
+// Of an array, in which a string is a text, whatever it holds.
+std::optional<Biased> read_biased(JsonFields& fields, const nlohmann::json& value) {
+    if (value.is_string()) {
+        std::string text;
+        fields.string_in("logit_bias", value, text);
+        return text;
+    }
+    return value.is_number_integer() ? std::optional<Biased>(value.get<int32_t>()) : std::nullopt;
+}
+
+void read_logit_bias(JsonFields& fields, GenerationRequest& request) {
     const auto* field = fields.find("logit_bias");
     if (field == nullptr) {
         return;
     }
     if (field->is_object()) { // OpenAI's
-        for (const auto& [token, bias] : field->items()) {
-            add_bias(fields, read_token(token), bias, biases);
+        for (const auto& [name, bias] : field->items()) {
+            add_bias(fields, read_bias_name(name), bias, request);
         }
     } else if (field->is_array()) { // llama-server's
         for (const auto& entry : *field) {
-            const bool is_pair = entry.is_array() && entry.size() == 2 && entry[0].is_number_integer();
-            add_bias(fields, is_pair ? std::optional(entry[0].get<int32_t>()) : std::nullopt,
-                     is_pair ? entry[1] : entry, biases);
+            const bool is_pair = entry.is_array() && entry.size() == 2;
+            add_bias(fields, is_pair ? read_biased(fields, entry[0]) : std::nullopt,
+                     is_pair ? entry[1] : entry, request);
         }
     } else {
-        add_bias(fields, std::nullopt, *field, biases);
+        add_bias(fields, std::nullopt, *field, request);
     }
 }
 
@@ -139,7 +161,6 @@ void read_sampling(JsonFields& fields, SamplingOptions& sampling) {
     fields.clamped("presence_penalty", sampling.presence_penalty, {-float_max, float_max});
     read_penalty_range(fields, sampling.penalty_last_n);
     read_seed(fields, sampling.seed);
-    read_logit_bias(fields, sampling.logit_bias);
     fields.boolean("ignore_eos", sampling.ignore_end);
     read_sampler_order(fields, sampling);
 }
@@ -216,6 +237,7 @@ GenerationRequest read_generation(JsonFields& fields) {
     fields.number("t_max_prompt_ms", options.prompt_milliseconds_max, {-1, float_max});
     options.prompt_milliseconds_max = std::max(options.prompt_milliseconds_max, 0.0);
     read_sampling(fields, options.sampling);
+    read_logit_bias(fields, request);
     read_stop(fields, options.stop);
     const auto probabilities = fields.first_of({"n_probs", "logprobs"});
     if (const auto* field = fields.find(probabilities); field != nullptr && field->is_boolean()) {

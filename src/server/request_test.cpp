@@ -134,6 +134,13 @@ TEST_CASE("what clients of llama-server and OpenAI send out of the usual range i
     REQUIRE(biases.size() == 2);
     CHECK(biases[0] == LogitBias{TokenId(15), -0.5F});
     CHECK(biases[1] == LogitBias{TokenId(3), -std::numeric_limits<float>::infinity()});
+    const auto of_texts = [](const std::string& field) {
+        return parse_fill_request(fill_with(field))->generation.text_biases;
+    };
+    CHECK(of_texts(R"("logit_bias":[["Hello",-1.0],["15",2],[15,3]])") ==
+          std::vector<TextBias>{{"Hello", -1}, {"15", 2}});
+    CHECK(of_texts(R"("logit_bias":{"Hello":-1,"15":2," 15":3})") ==
+          std::vector<TextBias>{{" 15", 3}, {"Hello", -1}});
     CHECK(options(R"("logit_bias":{"15":-100})").sampling.logit_bias ==
           std::vector{LogitBias{TokenId(15), -100}});
 }
@@ -143,7 +150,9 @@ TEST_CASE("wrong fields are named") {
                               "\"n_predict\":1.5",
                               "\"seed\":1.5",
                               "\"seed\":\"1\"",
-                              "\"logit_bias\":{\"a\":1}",
+                              "\"logit_bias\":{\"a\":\"1\"}",
+                              "\"logit_bias\":[[\"a\\u0000\",1]]",
+                              "\"logit_bias\":[[1.5,1]]",
                               "\"logit_bias\":[[1]]",
                               "\"logit_bias\":[[1,true]]",
                               "\"logit_bias\":7",

@@ -275,6 +275,25 @@ TEST_CASE("a bias changes what is written; without weight it is neutral; the end
     CHECK(server.ask("/completion", body)["tokens"][0] != first);
     body["logit_bias"] = {{std::to_string(first + 1), 1000}};
     CHECK(server.ask("/completion", body)["tokens"][0] == first + 1);
+    const std::string word = "item"; // of several tokens, each of which is biased
+    const std::vector<int> ids = server.ask("/tokenize", json{{"content", word}})["tokens"];
+    REQUIRE(ids.size() > 1);
+    json of_tokens = json::array();
+    for (const int id : ids) {
+        of_tokens.push_back({id, 1000});
+    }
+    for (const json& bias : {json{{word, 1000}}, json::array({json::array({word, 1000})})}) {
+        body["logit_bias"] = bias;
+        const json answer = server.ask("/completion", body);
+        CHECK(std::ranges::count(ids, answer["tokens"][0].get<int>()) == 1);
+        body["logit_bias"] = of_tokens;
+        CHECK(server.ask("/completion", body)["tokens"] == answer["tokens"]);
+    }
+    const std::string document = "/v1/documents/a.py";
+    REQUIRE(server.client->Put(document, R"({"text":"def one():\n"})", "application/json")->status == 200);
+    const json biased = greedy({{"logit_bias", {{word, 1000}}}, {"return_tokens", true}});
+    const json answer = server.ask(document + "/complete", biased);
+    CHECK(std::ranges::count(ids, answer["tokens"][0].get<int>()) == 1);
     const json ended = {
         {"prompt", "def one():\n"}, {"n_predict", 64}, {"temperature", 2}, {"ignore_eos", true}};
     for (int seed = 0; seed < 8; ++seed) {
