@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -47,7 +48,8 @@ struct SamplingOptions {
 };
 
 struct StopOptions {
-    // The text ends before the first of them. Empty ones are ignored.
+    // The text ends before the first of them; before "\r\n" as a whole where one begins with "\n". Empty ones
+    // are ignored.
     std::vector<std::string> strings = {};
     // The text ends where a line, other than the first, has fewer than n_indent spaces and tabs before
     // something else; an empty line counts. What space it has stays. 0: off.
@@ -98,12 +100,23 @@ struct CompletionOptions {
 
 enum class StreamControl { go_on, stop };
 
-// Receives the text as it comes, in pieces that are valid UTF-8. What may be the beginning of a stop string
-// comes when it is known not to be.
-using TextReceiver = std::function<StreamControl(std::string_view)>;
+// What one or more tokens wrote of a completion's text: all of it, but for a last one that a stop string cuts
+// short. Valid during the call that it is handed to. A function that takes a std::string_view takes its text.
+struct TextPart {
+    std::string_view text; // valid UTF-8, not empty
+    size_t begin = 0;      // bytes of the completion's text before it
+    std::span<const TokenId> tokens = {};
+    std::span<const TokenProbabilities> probabilities = {}; // of each token, if n_probs > 0
+    std::span<const size_t> text_ends = {};                 // as Completion has them
+
+    operator std::string_view() const { return text; }
+};
+
+// Receives the text as it comes. What may be the beginning of a stop string comes when it is known not to be.
+using TextReceiver = std::function<StreamControl(const TextPart&)>;
 
 // The same of several completions, of which `index` is one. They grow beside each other.
-using SeveralReceiver = std::function<StreamControl(int32_t index, std::string_view)>;
+using SeveralReceiver = std::function<StreamControl(int32_t index, const TextPart&)>;
 
 // What it cost to make the cache hold a changed text.
 struct UpdateReport {

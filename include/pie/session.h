@@ -56,6 +56,11 @@ struct SavedCache {
     uint64_t bytes = 0;
 };
 
+// Whether completions write the last token of a prompt anew, because it may be half a word, which no model
+// was trained to go on from: `import nu` then goes on with `mpy`. The end of a line stays, and so does a
+// control token.
+enum class TokenHealing { off, on };
+
 class Session {
   public:
     // The whole text as it is now. Returns its version, at once; so do edit() and the others here. Errors:
@@ -67,9 +72,9 @@ class Session {
     // ranges too; none of the edits is made then.
     Result<int64_t> edit(std::span<const TextEdit> edits, ByteOffset cursor);
 
-    // A prompt that the caller tokenised, continued as it is. It takes the place of the text. Errors:
-    // invalid_argument (none, or one that the model does not have).
-    Result<int64_t> set_tokens(std::vector<TokenId> tokens);
+    // A prompt that the caller tokenised, continued as it is, but for healing. It takes the place of the
+    // text. Errors: invalid_argument (none, or one that the model does not have).
+    Result<int64_t> set_tokens(std::vector<TokenId> tokens, TokenHealing healing = TokenHealing::off);
 
     // Parts of other files that stand ahead of the document in its prompt. Those that were there before are
     // not encoded again, wherever they stand now. Errors: corrupt (a chunk that is not UTF-8).

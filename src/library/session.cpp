@@ -77,11 +77,12 @@ Result<int64_t> Session::edit(std::span<const TextEdit> edits, ByteOffset cursor
     });
 }
 
-Result<int64_t> Session::set_tokens(std::vector<TokenId> tokens) {
+Result<int64_t> Session::set_tokens(std::vector<TokenId> tokens, TokenHealing healing) {
     PIE_TRY(check_tokens(handle_->worker->model().vocabulary(), tokens));
     return handle_->worker->change(*handle_->document, [&](PromptSource& source) -> Result<void> {
         source.text.reset();
         source.tokens = std::move(tokens);
+        source.healing = healing;
         return {};
     });
 }

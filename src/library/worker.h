@@ -44,6 +44,7 @@ struct PromptSource {
     std::optional<Document> text; // none: the tokens are the prompt
     ByteOffset cursor;
     std::vector<TokenId> tokens;
+    TokenHealing healing = TokenHealing::off; // of the tokens; a text is healed in any case
     DocumentContext context;
 };
 

@@ -102,7 +102,7 @@ Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSo
     }
     const auto update = [&] {
         if (!source.text) {
-            return live.update(source.tokens, reuse);
+            return live.update(source.tokens, reuse, source.healing);
         }
         live.set_context(source.context);
         return live.update(source.text->text(), source.cursor, reuse);

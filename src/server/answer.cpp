@@ -61,18 +61,25 @@ json selected_fields(const std::vector<std::string>& paths, const json& object) 
     return selected;
 }
 
-// Of a completion whose text the client has already, where it was streamed.
-enum class Text { shown, streamed };
+// Adds what a completion, or a part of it, consists of.
+void add_content(json& object, const AnswerContext& context, const Completion& told) {
+    const auto n_shown = n_tokens_shown(told);
+    // As llama-server: a stream has its tokens in any case.
+    const bool has_tokens = context.request.return_tokens || context.request.stream;
+    object["content"] = told.text;
+    object["tokens"] = has_tokens ? token_ids(std::span(told.tokens).first(n_shown)) : json::array();
+    if (!told.probabilities.empty()) {
+        object["completion_probabilities"] = probabilities(context.model, told, context.request);
+    }
+}
 
-json llama_completion(const AnswerContext& context, const Generated& generated, size_t index, Text text) {
+// `told` is what of the completion the client does not have yet.
+json llama_completion(const AnswerContext& context, const Generated& generated, size_t index,
+                      const Completion& told) {
     const Completion& completion = generated.completions[index];
     const GenerationRequest& request = context.request;
     const int32_t n_free = context.model.n_ctx() - generated.update.tokens_context;
     json object = {{"index", index},
-                   {"content", text == Text::shown ? completion.text : ""},
-                   {"tokens", request.return_tokens && text == Text::shown
-                                  ? token_ids(std::span(completion.tokens).first(n_tokens_shown(completion)))
-                                  : json::array()},
                    {"id_slot", generated.slot},
                    {"stop", true},
                    {"model", context.model_name},
@@ -87,11 +94,25 @@ json llama_completion(const AnswerContext& context, const Generated& generated, 
                    {"tokens_cached", generated.update.tokens_context},
                    {"timings", timings(completion, generated.update)},
                    {"reuse", reuse(generated.update)}};
-    if (!completion.probabilities.empty()) {
-        object["completion_probabilities"] =
-            probabilities(context.model, completion, request.options.probabilities);
-    }
+    add_content(object, context, told);
     return request.response_fields.empty() ? object : selected_fields(request.response_fields, object);
+}
+
+json llama_completion(const AnswerContext& context, const Generated& generated, size_t index) {
+    return llama_completion(context, generated, index, generated.completions[index]);
+}
+
+// What of a completion there is behind its text and the first `n_tokens`: tokens that have no part in it.
+Completion rest_behind(const Completion& completion, size_t n_tokens) {
+    Completion rest;
+    rest.finish = completion.finish;
+    const auto skip = static_cast<std::ptrdiff_t>(n_tokens);
+    rest.tokens.assign(completion.tokens.begin() + skip, completion.tokens.end());
+    rest.text_ends.assign(rest.tokens.size(), 0);
+    if (!completion.probabilities.empty()) {
+        rest.probabilities.assign(completion.probabilities.begin() + skip, completion.probabilities.end());
+    }
+    return rest;
 }
 
 std::string event(const json& data) {
@@ -161,33 +182,48 @@ std::string completions_json(const AnswerContext& context, const Generated& gene
         return dump(openai_answer(context, generated));
     }
     if (generated.completions.size() == 1) {
-        return dump(llama_completion(context, generated, 0, Text::shown));
+        return dump(llama_completion(context, generated, 0));
     }
     json array = json::array();
     for (size_t i = 0; i < generated.completions.size(); ++i) {
-        array.push_back(llama_completion(context, generated, i, Text::shown));
+        array.push_back(llama_completion(context, generated, i));
     }
     return dump(array);
 }
 
-std::string first_events(const AnswerContext& context) {
-    return context.dialect == Dialect::llama_server ? "" : events(openai_first_chunks(context));
+std::string AnswerEvents::first() const {
+    return context_.dialect == Dialect::llama_server ? "" : events(openai_first_chunks(context_));
 }
 
-std::string text_event(const AnswerContext& context, int32_t index, std::string_view text) {
-    if (context.dialect == Dialect::llama_server) {
-        return event({{"index", index}, {"content", text}, {"tokens", json::array()}, {"stop", false}});
+std::string AnswerEvents::part(int32_t index, const Completion& part) {
+    Sent& sent = sent_[index];
+    const int64_t n_characters_before = sent.n_characters;
+    sent.n_tokens += part.tokens.size();
+    sent.n_characters += n_characters(part.text);
+    if (context_.dialect != Dialect::llama_server) {
+        return event(openai_part_chunk(context_, index, part, n_characters_before));
     }
-    return event(openai_text_chunk(context, index, text));
+    json object = {{"index", index}, {"stop", false}};
+    add_content(object, context_, part);
+    return event(object);
 }
 
-std::string final_events(const AnswerContext& context, const Generated& generated) {
-    if (context.dialect != Dialect::llama_server) {
-        return events(openai_last_chunks(context, generated)) + "data: [DONE]\n\n";
+Completion AnswerEvents::rest(const Generated& generated, size_t index) const {
+    const auto found = sent_.find(static_cast<int32_t>(index));
+    return rest_behind(generated.completions[index], found == sent_.end() ? 0 : found->second.n_tokens);
+}
+
+std::string AnswerEvents::last(const Generated& generated) const {
+    std::vector<Completion> rests;
+    for (size_t i = 0; i < generated.completions.size(); ++i) {
+        rests.push_back(rest(generated, i));
+    }
+    if (context_.dialect != Dialect::llama_server) {
+        return events(openai_last_chunks(context_, generated, rests)) + "data: [DONE]\n\n";
     }
     std::string text;
-    for (size_t i = 0; i < generated.completions.size(); ++i) {
-        text += event(llama_completion(context, generated, i, Text::streamed));
+    for (size_t i = 0; i < rests.size(); ++i) {
+        text += event(llama_completion(context_, generated, i, rests[i]));
     }
     return text;
 }

@@ -11,9 +11,13 @@
 #include <pie/model.h>
 #include <pie/result.h>
 
+#include <cstddef>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace pie {
 
@@ -45,11 +49,30 @@ struct AnswerContext {
 // for.
 std::string completions_json(const AnswerContext& context, const Generated& generated);
 
-// The parts of a streamed answer, as server-sent events: what comes before the texts, a part of one
-// completion's text, and what comes behind all of them.
-std::string first_events(const AnswerContext& context);
-std::string text_event(const AnswerContext& context, int32_t index, std::string_view text);
-std::string final_events(const AnswerContext& context, const Generated& generated);
+// A streamed answer, as server-sent events: what comes before the texts, the parts of completions' texts,
+// each with its tokens and their probabilities, and what comes behind all of them. One thread at a time.
+class AnswerEvents {
+  public:
+    explicit AnswerEvents(AnswerContext context) : context_(std::move(context)) {}
+
+    std::string first() const;
+    std::string part(int32_t index, const Completion& part);
+    std::string last(const Generated& generated) const;
+
+  private:
+    // Of one completion, in events.
+    struct Sent {
+        size_t n_tokens = 0;
+        int64_t n_characters = 0;
+    };
+
+    // What no event had: tokens that brought no text.
+    Completion rest(const Generated& generated, size_t index) const;
+
+    AnswerContext context_;
+    std::map<int32_t, Sent> sent_;
+};
+
 std::string error_event(const Error& error);
 
 std::string tokens_json(const Model& model, const std::vector<TokenId>& tokens, bool with_pieces);

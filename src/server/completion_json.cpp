@@ -152,24 +152,41 @@ json token_bytes(const std::string& piece) {
     return bytes;
 }
 
-json probabilities(const Model& model, const Completion& completion, ProbabilityKind kind) {
+json probabilities(const Model& model, const Completion& completion, const GenerationRequest& request) {
+    const ProbabilityKind kind = request.options.probabilities;
     json places = json::array();
     const size_t n_shown = n_tokens_shown(completion);
     for (const TokenProbabilities& place : std::span(completion.probabilities).first(n_shown)) {
         json object = probability(model, place.taken, kind);
         json& likeliest = object[kind == ProbabilityKind::after_sampling ? "top_probs" : "top_logprobs"];
         likeliest = json::array();
-        for (const TokenProbability& entry : place.likeliest) {
-            likeliest.push_back(probability(model, entry, kind));
+        for (size_t i = 0; request.shows_likeliest && i < place.likeliest.size(); ++i) {
+            likeliest.push_back(probability(model, place.likeliest[i], kind));
         }
         places.push_back(std::move(object));
     }
     return places;
 }
 
+// What was cut off is not shown. Other tokens without text are: a character may be left incomplete.
 size_t n_tokens_shown(const Completion& completion) {
-    return completion.finish == FinishReason::stop_string ? shown_tokens(completion).size()
-                                                          : completion.tokens.size();
+    switch (completion.finish) {
+    case FinishReason::stop_string:
+    case FinishReason::indentation:
+    case FinishReason::stopped:
+    case FinishReason::time_limit:
+        return shown_tokens(completion).size();
+    case FinishReason::end_of_text:
+    case FinishReason::length:
+    case FinishReason::context:
+        break;
+    }
+    return completion.tokens.size();
+}
+
+int64_t n_characters(std::string_view text) {
+    return std::ranges::count_if(text,
+                                 [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
 }
 
 json token_ids(std::span<const TokenId> tokens) {

@@ -31,17 +31,22 @@ AnswerContext answer_context(Exchange& exchange, GenerationRequest request, Dial
 // A prompt as it is leaves room for the completion that it asks for, or for the server's own most, which is
 // all that a text is cut for. Who says no number takes what there is.
 bool refuse_too_long(Exchange& exchange, const Prompt& prompt, int32_t n_predict) {
-    const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt);
+    const auto* as_it_is = std::get_if<TokenPrompt>(&prompt);
+    const size_t n_tokens = as_it_is == nullptr ? 0 : as_it_is->tokens.size();
     const int32_t n_ctx = exchange.state.model.n_ctx();
     const int32_t n_reserved = n_predict < 0 ? 1 : std::min(n_predict, exchange.state.options.n_predict_max);
-    if (tokens == nullptr || tokens->size() + static_cast<size_t>(n_reserved) <= static_cast<size_t>(n_ctx)) {
+    if (n_tokens + static_cast<size_t>(n_reserved) <= static_cast<size_t>(n_ctx)) {
         return false;
     }
-    exchange.fail(400, prompt_too_long_json(tokens->size(), n_reserved, n_ctx));
+    exchange.fail(400, prompt_too_long_json(n_tokens, n_reserved, n_ctx));
     return true;
 }
 
 void complete(Exchange& exchange, std::vector<Prompt> prompts, GenerationRequest request, Dialect dialect) {
+    if (const auto taken = take_text_biases(exchange.state.model, request); !taken) {
+        exchange.fail(taken.error());
+        return;
+    }
     for (const Prompt& prompt : prompts) {
         if (refuse_too_long(exchange, prompt, request.options.n_predict)) {
             return;
@@ -80,11 +85,20 @@ void infill(Exchange& exchange) {
     complete(exchange, {fill_content(*std::move(request))}, std::move(generation), Dialect::llama_server);
 }
 
+// An empty suffix is the end of a file, where the model can fill in and the prompt does not hold its control
+// tokens: clients that write these themselves, or that know one prompt for all models, send it too.
+bool is_filled_in(const Model& model, const std::string& text, const std::optional<std::string>& suffix) {
+    if (!suffix || !suffix->empty()) {
+        return suffix.has_value();
+    }
+    return model.fills_in_the_middle() && is_plain_text(model, text);
+}
+
 Result<Prompt> prompt_of(const Model& model, const std::vector<PromptPart>& parts,
-                         const std::optional<std::string>& suffix) {
+                         const PromptRequest& request) {
     const auto* text = parts.size() == 1 ? std::get_if<std::string>(&parts.front()) : nullptr;
-    if (text != nullptr && !suffix.value_or("").empty()) {
-        return PromptContent{.text = *text + *suffix, .cursor = text->size()};
+    if (text != nullptr && is_filled_in(model, *text, request.suffix)) {
+        return PromptContent{.text = *text + *request.suffix, .cursor = text->size()};
     }
     if (text != nullptr) {
         if (auto content = fill_in_prompt(model, *text)) {
@@ -93,15 +107,16 @@ Result<Prompt> prompt_of(const Model& model, const std::vector<PromptPart>& part
     }
     PIE_ASSIGN(auto tokens, prompt_tokens(model, parts, Model::Markup::control_tokens, Beginning::with));
     if (tokens.empty()) { // a model without a token for the beginning begins a line
-        return model.tokenize("\n", Model::Markup::text);
+        PIE_ASSIGN(tokens, model.tokenize("\n", Model::Markup::text));
     }
-    return tokens;
+    const bool heals = text != nullptr && request.token_healing;
+    return TokenPrompt{std::move(tokens), heals ? TokenHealing::on : TokenHealing::off};
 }
 
 Result<std::vector<Prompt>> prompts_of(const Model& model, const PromptRequest& request) {
     std::vector<Prompt> prompts;
     for (const auto& parts : request.prompts) {
-        PIE_ASSIGN(prompts.emplace_back(), prompt_of(model, parts, request.suffix));
+        PIE_ASSIGN(prompts.emplace_back(), prompt_of(model, parts, request));
     }
     return prompts;
 }
@@ -158,7 +173,8 @@ void chat(Exchange& exchange) {
         exchange.fail(tokens.error());
         return;
     }
-    complete(exchange, {*std::move(tokens)}, std::move(request.generation), Dialect::openai_chat);
+    complete(exchange, {TokenPrompt{*std::move(tokens)}}, std::move(request.generation),
+             Dialect::openai_chat);
 }
 
 void apply_template(Exchange& exchange) {

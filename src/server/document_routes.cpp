@@ -80,7 +80,11 @@ void complete(Exchange& exchange) {
         fail_conflict(exchange, *outcome->second);
         return;
     }
-    const GenerationRequest& generation = request->generation;
+    GenerationRequest& generation = request->generation;
+    if (const auto taken = take_text_biases(exchange.state.model, generation); !taken) {
+        exchange.fail(taken.error());
+        return;
+    }
     exchange.answer_with(
         {.model = exchange.state.model,
          .request = generation,

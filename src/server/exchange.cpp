@@ -150,8 +150,8 @@ void Exchange::stream(AnswerContext context, Job::Work work) {
     const auto is_unwanted = [&shared = state, is_closed = request.is_connection_closed] {
         return shared.stopping || is_closed();
     };
-    auto piece = job->next_text(is_unwanted);
-    if (!piece) {
+    auto part = job->next_part(is_unwanted);
+    if (!part) {
         const auto generated = job->result(is_unwanted);
         if (!generated) {
             fail(generated.error());
@@ -161,14 +161,15 @@ void Exchange::stream(AnswerContext context, Job::Work work) {
     response.status = 200;
     response.set_header("Cache-Control", "no-cache");
     const auto write_all = [&state = state, is_closed = request.is_connection_closed,
-                            context = std::move(context), job, piece = std::move(piece), is_unwanted,
-                            its_trace = trace](size_t, httplib::DataSink& sink) mutable {
+                            prompt_milliseconds_max = context.request.options.prompt_milliseconds_max,
+                            answer = AnswerEvents(std::move(context)), job, part = std::move(part),
+                            is_unwanted, its_trace = trace](size_t, httplib::DataSink& sink) mutable {
         const auto write = [&](const std::string& data) {
             return data.empty() || sink.write(data.data(), data.size());
         };
-        bool is_heard = write(first_events(context));
-        for (; is_heard && piece; piece = is_heard ? job->next_text(is_unwanted) : std::nullopt) {
-            is_heard = write(text_event(context, piece->index, piece->text));
+        bool is_heard = write(answer.first());
+        for (; is_heard && part; part = is_heard ? job->next_part(is_unwanted) : std::nullopt) {
+            is_heard = write(answer.part(part->index, part->part));
         }
         if (!is_heard) {
             its_trace->served.status = status_client_gone;
@@ -176,12 +177,11 @@ void Exchange::stream(AnswerContext context, Job::Work work) {
         }
         const auto generated = job->result(is_unwanted);
         if (generated) {
-            its_trace->note(*generated, context.request.options.prompt_milliseconds_max);
+            its_trace->note(*generated, prompt_milliseconds_max);
         } else {
             its_trace->served.status = status_of(generated.error(), state, is_closed);
         }
-        const bool written =
-            write(generated ? final_events(context, *generated) : error_event(generated.error()));
+        const bool written = write(generated ? answer.last(*generated) : error_event(generated.error()));
         sink.done();
         return written;
     };

@@ -4,16 +4,12 @@
 #include <utility>
 
 namespace pie {
-namespace {
 
-// Whether the text is the same to the model with control tokens recognised and without.
-bool is_plain(const Model& model, std::string_view text) {
+bool is_plain_text(const Model& model, std::string_view text) {
     const auto as_text = model.tokenize(text, Model::Markup::text);
     const auto as_markup = model.tokenize(text, Model::Markup::control_tokens);
     return as_text && as_markup && *as_text == *as_markup;
 }
-
-} // namespace
 
 std::optional<PromptContent> fill_in_prompt(const Model& model, std::string_view prompt) {
     const auto markers = model.fill_markers();
@@ -32,7 +28,7 @@ std::optional<PromptContent> fill_in_prompt(const Model& model, std::string_view
     if (markers->is_suffix_first) {
         std::swap(prefix, suffix);
     }
-    if (!is_plain(model, prefix) || !is_plain(model, suffix)) {
+    if (!is_plain_text(model, prefix) || !is_plain_text(model, suffix)) {
         return std::nullopt;
     }
     return PromptContent{.text = std::string(prefix) + std::string(suffix), .cursor = prefix.size()};

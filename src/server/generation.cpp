@@ -11,8 +11,8 @@ namespace pie {
 namespace {
 
 Result<int64_t> set_prompt(Session& session, const Prompt& prompt) {
-    if (const auto* tokens = std::get_if<std::vector<TokenId>>(&prompt)) {
-        return session.set_tokens(*tokens);
+    if (const auto* as_it_is = std::get_if<TokenPrompt>(&prompt)) {
+        return session.set_tokens(as_it_is->tokens, as_it_is->healing);
     }
     const PromptContent& content = std::get<PromptContent>(prompt);
     return session.set_document(content.text, ByteOffset(content.cursor),
@@ -34,10 +34,10 @@ class BriefReceiver {
         : receive_(receive), lease_(lease) {}
 
     SeveralReceiver receiver() {
-        return [this](int32_t index, std::string_view text) {
+        return [this](int32_t index, const TextPart& part) {
             std::string& written = written_[index];
-            written += text;
-            const StreamControl control = receive_(index, text);
+            written += part.text;
+            const StreamControl control = receive_(index, part);
             return holds_line(written) && lease_.is_typed_over() ? StreamControl::stop : control;
         };
     }
@@ -131,7 +131,7 @@ Result<Generated> generate_on(Session& session, int64_t version, const Generatio
         PIE_ASSIGN(generated.completions,
                    session.complete_several(options, request.n_completions, receive, stop.get_token()));
     } else {
-        const auto receive_one = [&receive](std::string_view text) { return receive(0, text); };
+        const auto receive_one = [&receive](const TextPart& part) { return receive(0, part); };
         PIE_ASSIGN(generated.completions.emplace_back(),
                    session.complete(options, receive_one, stop.get_token()));
     }
@@ -155,7 +155,7 @@ Result<Generated> generate(const GenerationContext& context, const Prompt& promp
     if (const auto* text = std::get_if<PromptContent>(&prompt)) {
         content = *text;
     } else {
-        PIE_ASSIGN(content.text, context.model.detokenize(std::get<std::vector<TokenId>>(prompt)));
+        PIE_ASSIGN(content.text, context.model.detokenize(std::get<TokenPrompt>(prompt).tokens));
         content.cursor = content.text.size();
     }
     SessionRequest session_request{ContentPrint(std::move(content)), request.slot_hint, peer,
@@ -178,8 +178,8 @@ Result<Generated> generate_each(const GenerationContext& context, const std::vec
     Generated all;
     for (const Prompt& prompt : prompts) {
         const auto n_before = static_cast<int32_t>(all.completions.size());
-        const auto receive_behind = [&](int32_t index, std::string_view text) {
-            return receive(n_before + index, text);
+        const auto receive_behind = [&](int32_t index, const TextPart& part) {
+            return receive(n_before + index, part);
         };
         PIE_ASSIGN(Generated one, generate(context, prompt, request, peer, receive_behind, stop));
         std::ranges::move(one.completions, std::back_inserter(all.completions));
@@ -188,6 +188,16 @@ Result<Generated> generate_each(const GenerationContext& context, const std::vec
         all.slot = one.slot;
     }
     return all;
+}
+
+Result<void> take_text_biases(const Model& model, GenerationRequest& request) {
+    for (const TextBias& biased : std::exchange(request.text_biases, {})) {
+        PIE_ASSIGN(const auto tokens, model.tokenize(biased.text, Model::Markup::text));
+        for (const TokenId token : tokens) {
+            request.options.sampling.logit_bias.push_back({token, biased.bias});
+        }
+    }
+    return {};
 }
 
 PromptContent fill_content(FillRequest&& request) {

@@ -21,8 +21,14 @@
 
 namespace pie {
 
+// A prompt as it is.
+struct TokenPrompt {
+    std::vector<TokenId> tokens;
+    TokenHealing healing = TokenHealing::off;
+};
+
 // A text with a cursor, which the model's layout makes a prompt of, or a prompt as it is.
-using Prompt = std::variant<PromptContent, std::vector<TokenId>>;
+using Prompt = std::variant<PromptContent, TokenPrompt>;
 
 struct Generated {
     std::vector<Completion> completions; // at least one
@@ -53,6 +59,9 @@ Result<Generated> generate_each(const GenerationContext& context, const std::vec
 Result<Generated> generate_on(Session& session, int64_t version, const GenerationRequest& request,
                               int32_t n_predict_max, const SeveralReceiver& receive,
                               const std::stop_source& stop);
+
+// Makes the request's biases of texts biases of tokens. Errors: those of Model::tokenize.
+Result<void> take_text_biases(const Model& model, GenerationRequest& request);
 
 // What /infill shows the model.
 PromptContent fill_content(FillRequest&& request);

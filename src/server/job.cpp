@@ -3,6 +3,7 @@
 #include "base/elapsed.h"
 
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <utility>
 
@@ -10,6 +11,15 @@ namespace pie {
 namespace {
 
 constexpr auto poll_interval = std::chrono::milliseconds(20);
+
+void add_to_part(const TextPart& text, Completion& part) {
+    for (const size_t end : text.text_ends) {
+        part.text_ends.push_back(part.text.size() + end - text.begin);
+    }
+    part.text += text.text;
+    part.tokens.insert(part.tokens.end(), text.tokens.begin(), text.tokens.end());
+    part.probabilities.insert(part.probabilities.end(), text.probabilities.begin(), text.probabilities.end());
+}
 
 } // namespace
 
@@ -21,13 +31,13 @@ Job::~Job() {
 }
 
 void Job::run(const Work& work) {
-    const SeveralReceiver receive = [this](int32_t index, std::string_view text) {
+    const SeveralReceiver receive = [this](int32_t index, const TextPart& text) {
         {
             const std::lock_guard lock(mutex_);
-            if (pieces_.empty() || pieces_.back().index != index) {
-                pieces_.push_back({.index = index, .text = {}});
+            if (parts_.empty() || parts_.back().index != index) {
+                parts_.push_back({.index = index});
             }
-            pieces_.back().text += text;
+            add_to_part(text, parts_.back().part);
         }
         changed_.notify_all();
         return StreamControl::go_on;
@@ -59,15 +69,15 @@ void Job::wait(std::unique_lock<std::mutex>& lock, const IsUnwanted& is_unwanted
     }
 }
 
-std::optional<TextPiece> Job::next_text(const IsUnwanted& is_unwanted) {
+std::optional<CompletionPart> Job::next_part(const IsUnwanted& is_unwanted) {
     std::unique_lock lock(mutex_);
-    wait(lock, is_unwanted, [this] { return !pieces_.empty() || result_.has_value(); });
-    if (pieces_.empty()) {
+    wait(lock, is_unwanted, [this] { return !parts_.empty() || result_.has_value(); });
+    if (parts_.empty()) {
         return std::nullopt;
     }
-    TextPiece piece = std::move(pieces_.front());
-    pieces_.pop_front();
-    return piece;
+    CompletionPart part = std::move(parts_.front());
+    parts_.pop_front();
+    return part;
 }
 
 Result<Generated> Job::result(const IsUnwanted& is_unwanted) {

@@ -8,6 +8,8 @@
 
 #include "server/generation.h"
 
+#include <pie/completion.h>
+
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -15,15 +17,14 @@
 #include <mutex>
 #include <optional>
 #include <stop_token>
-#include <string>
 #include <thread>
 
 namespace pie {
 
-// Text of one of several completions.
-struct TextPiece {
-    int32_t index;
-    std::string text;
+// A part of one of several completions, with the tokens that wrote it, whose ends count from where it begins.
+struct CompletionPart {
+    int32_t index = 0;
+    Completion part = {};
 };
 
 class Job {
@@ -40,7 +41,7 @@ class Job {
     Job& operator=(const Job&) = delete;
 
     // Waits for text. None: the work is done.
-    std::optional<TextPiece> next_text(const IsUnwanted& is_unwanted);
+    std::optional<CompletionPart> next_part(const IsUnwanted& is_unwanted);
     // Waits for the end.
     Result<Generated> result(const IsUnwanted& is_unwanted);
 
@@ -51,7 +52,7 @@ class Job {
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::deque<TextPiece> pieces_; // that nobody took yet
+    std::deque<CompletionPart> parts_; // that nobody took yet
     std::optional<Result<Generated>> result_;
     std::stop_source stop_;
     std::thread thread_; // last: it uses everything above

@@ -4,7 +4,11 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <cstddef>
+#include <optional>
+#include <system_error>
 
 namespace pie {
 namespace {
@@ -48,6 +52,58 @@ Extent extent_of(std::string_view body) {
     return extent;
 }
 
+constexpr size_t escape_bytes = 6; // \uXXXX
+
+// Of the escape `\uXXXX` that begins at `at`. Nothing where there is none.
+std::optional<unsigned> escaped_unit(std::string_view body, size_t at) {
+    const std::string_view escape = body.substr(std::min(at, body.size()), escape_bytes);
+    if (escape.size() < escape_bytes || !escape.starts_with("\\u")) {
+        return std::nullopt;
+    }
+    unsigned unit = 0;
+    const char* const end = escape.data() + escape.size();
+    const auto [read_to, error] = std::from_chars(escape.data() + 2, end, unit, 16);
+    return error == std::errc() && read_to == end ? std::optional(unit) : std::nullopt;
+}
+
+bool is_high_surrogate(std::optional<unsigned> unit) {
+    return unit && *unit >= 0xD800 && *unit <= 0xDBFF;
+}
+
+bool is_low_surrogate(std::optional<unsigned> unit) {
+    return unit && *unit >= 0xDC00 && *unit <= 0xDFFF;
+}
+
+// Where the escapes of halves of surrogate pairs begin. JSON has a backslash in strings alone, where it
+// takes what follows with it.
+std::vector<size_t> lone_surrogates(std::string_view body) {
+    std::vector<size_t> found;
+    size_t at = body.find('\\');
+    while (at != std::string_view::npos) {
+        const auto unit = escaped_unit(body, at);
+        size_t behind = at + 2;
+        if (is_high_surrogate(unit) && is_low_surrogate(escaped_unit(body, at + escape_bytes))) {
+            behind = at + 2 * escape_bytes;
+        } else if (is_high_surrogate(unit) || is_low_surrogate(unit)) {
+            found.push_back(at);
+        }
+        at = body.find('\\', behind);
+    }
+    return found;
+}
+
+nlohmann::json parse_mended(std::string_view body) {
+    const std::vector<size_t> lone = lone_surrogates(body);
+    if (lone.empty()) {
+        return nlohmann::json::parse(body);
+    }
+    std::string mended(body);
+    for (const size_t at : lone) {
+        mended.replace(at, escape_bytes, "\\uFFFD");
+    }
+    return nlohmann::json::parse(mended);
+}
+
 tl::unexpected<Error> invalid(std::string message) {
     return fail(ErrorCode::invalid_argument, std::move(message));
 }
@@ -68,7 +124,7 @@ Result<nlohmann::json> parse_json_object(std::string_view body) {
             fmt::format("the body holds more than {} values; send less, or a prompt as text", values_max));
     }
     try {
-        nlohmann::json parsed = nlohmann::json::parse(body);
+        nlohmann::json parsed = parse_mended(body);
         if (!parsed.is_object()) {
             return invalid("the body is not a JSON object");
         }
@@ -114,13 +170,22 @@ void JsonFields::boolean(std::string_view name, bool& value) {
     }
 }
 
+void JsonFields::string_in(std::string_view name, const nlohmann::json& item, std::string& value) {
+    if (failed()) {
+        return;
+    }
+    if (!item.is_string()) {
+        fail(ErrorCode::invalid_argument, name, "must be a string");
+    } else if (item.get_ref<const std::string&>().find('\0') != std::string::npos) {
+        fail(ErrorCode::invalid_argument, name, "holds a NUL character, which is not taken; leave it out");
+    } else {
+        value = item.get_ref<const std::string&>();
+    }
+}
+
 void JsonFields::string(std::string_view name, std::string& value) {
     if (const auto* field = wanted(name)) {
-        if (field->is_string()) {
-            value = field->get_ref<const std::string&>();
-        } else {
-            fail(ErrorCode::invalid_argument, name, "must be a string");
-        }
+        string_in(name, *field, value);
     }
 }
 
@@ -131,10 +196,13 @@ void JsonFields::strings(std::string_view name, std::vector<std::string>& values
     }
     const bool all_strings =
         field->is_array() && std::ranges::all_of(*field, [](const auto& item) { return item.is_string(); });
-    if (all_strings) {
-        values = field->get<std::vector<std::string>>();
-    } else {
+    if (!all_strings) {
         fail(ErrorCode::invalid_argument, name, "must be an array of strings");
+        return;
+    }
+    values.clear();
+    for (const auto& item : *field) {
+        string_in(name, item, values.emplace_back());
     }
 }
 

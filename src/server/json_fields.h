@@ -20,8 +20,9 @@
 
 namespace pie {
 
-// A body as a JSON object. Errors: invalid_argument (no JSON, no object, nested too deeply), too_large (more
-// values than any request needs, which would fill many times the body's size in memory).
+// A body as a JSON object. Half a surrogate pair, which a text cut within a character is written with, is
+// read as U+FFFD. Errors: invalid_argument (no JSON, no object, nested too deeply), too_large (more values
+// than any request needs, which would fill many times the body's size in memory).
 Result<nlohmann::json> parse_json_object(std::string_view body);
 
 inline constexpr int32_t int_max = std::numeric_limits<int32_t>::max();
@@ -47,6 +48,7 @@ class JsonFields {
     const nlohmann::json* find(std::string_view name) const;
 
     void boolean(std::string_view name, bool& value);
+    // No string may hold a NUL character, wherever it stands: no source text has one.
     void string(std::string_view name, std::string& value);
     void strings(std::string_view name, std::vector<std::string>& values);
     // Numbers outside of the limits are errors.
@@ -56,6 +58,9 @@ class JsonFields {
     // Numbers outside of the limits become the nearest inside, as llama-server takes them.
     void clamped(std::string_view name, float& value, Limits<float> limits);
     void clamped(std::string_view name, int32_t& value, Limits<int32_t> limits);
+
+    // A string that stands in the field `name`.
+    void string_in(std::string_view name, const nlohmann::json& item, std::string& value);
 
     // The first of the names that is there, else the last.
     std::string_view first_of(std::initializer_list<std::string_view> names) const;

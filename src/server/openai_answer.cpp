@@ -30,13 +30,8 @@ json object_of(const AnswerContext& context, Shape shape) {
             {"choices", json::array()}};
 }
 
-int64_t n_characters(std::string_view text) {
-    return std::ranges::count_if(text,
-                                 [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; });
-}
-
 // The four lists of text completions. Their texts together are the completion's.
-json text_logprobs(const AnswerContext& context, const Completion& completion) {
+json text_logprobs(const AnswerContext& context, const Completion& completion, int64_t n_characters_before) {
     json lists = {{"tokens", json::array()},
                   {"token_logprobs", json::array()},
                   {"top_logprobs", context.request.shows_likeliest ? json::array() : json()},
@@ -47,7 +42,7 @@ json text_logprobs(const AnswerContext& context, const Completion& completion) {
         lists["tokens"].push_back(shown[i].text);
         lists["token_logprobs"].push_back(place.taken.log_probability);
         lists["text_offset"].push_back(
-            n_characters(std::string_view(completion.text).substr(0, shown[i].begin)));
+            n_characters_before + n_characters(std::string_view(completion.text).substr(0, shown[i].begin)));
         if (context.request.shows_likeliest) {
             json& likeliest = lists["top_logprobs"].emplace_back(json::object());
             for (const TokenProbability& entry : place.likeliest) {
@@ -58,14 +53,14 @@ json text_logprobs(const AnswerContext& context, const Completion& completion) {
     return lists;
 }
 
-json logprobs(const AnswerContext& context, const Completion& completion) {
+json logprobs(const AnswerContext& context, const Completion& completion, int64_t n_characters_before = 0) {
     if (completion.probabilities.empty()) {
         return nullptr;
     }
     if (!is_chat(context)) {
-        return text_logprobs(context, completion);
+        return text_logprobs(context, completion, n_characters_before);
     }
-    return {{"content", probabilities(context.model, completion, context.request.options.probabilities)}};
+    return {{"content", probabilities(context.model, completion, context.request)}};
 }
 
 json chunk_of(const AnswerContext& context, json choice) {
@@ -74,10 +69,12 @@ json chunk_of(const AnswerContext& context, json choice) {
     return object;
 }
 
-json unfinished_chunk(const AnswerContext& context, int32_t index, const char* key, json value) {
-    return chunk_of(
-        context,
-        {{"index", index}, {key, std::move(value)}, {"logprobs", nullptr}, {"finish_reason", nullptr}});
+json unfinished_chunk(const AnswerContext& context, int32_t index, const char* key, json value,
+                      json logprobs) {
+    return chunk_of(context, {{"index", index},
+                              {key, std::move(value)},
+                              {"logprobs", std::move(logprobs)},
+                              {"finish_reason", nullptr}});
 }
 
 void add_costs(json& object, const Generated& generated) {
@@ -108,21 +105,27 @@ json openai_answer(const AnswerContext& context, const Generated& generated) {
 std::vector<json> openai_first_chunks(const AnswerContext& context) {
     std::vector<json> chunks;
     for (int32_t i = 0; is_chat(context) && i < context.request.n_completions; ++i) {
-        chunks.push_back(unfinished_chunk(context, i, "delta", {{"role", "assistant"}, {"content", ""}}));
+        chunks.push_back(
+            unfinished_chunk(context, i, "delta", {{"role", "assistant"}, {"content", ""}}, nullptr));
     }
     return chunks;
 }
 
-json openai_text_chunk(const AnswerContext& context, int32_t index, std::string_view text) {
-    return is_chat(context) ? unfinished_chunk(context, index, "delta", {{"content", text}})
-                            : unfinished_chunk(context, index, "text", text);
+json openai_part_chunk(const AnswerContext& context, int32_t index, const Completion& part,
+                       int64_t n_characters_before) {
+    json told = logprobs(context, part, n_characters_before);
+    return is_chat(context)
+               ? unfinished_chunk(context, index, "delta", {{"content", part.text}}, std::move(told))
+               : unfinished_chunk(context, index, "text", part.text, std::move(told));
 }
 
-std::vector<json> openai_last_chunks(const AnswerContext& context, const Generated& generated) {
+std::vector<json> openai_last_chunks(const AnswerContext& context, const Generated& generated,
+                                     const std::vector<Completion>& rests) {
     std::vector<json> chunks;
     for (const Completion& completion : generated.completions) {
+        const Completion& rest = rests[chunks.size()];
         json choice = {{"index", chunks.size()},
-                       {"logprobs", logprobs(context, completion)},
+                       {"logprobs", is_chat(context) ? logprobs(context, rest) : json()},
                        {"finish_reason", openai_finish_reason(completion.finish)}};
         choice[is_chat(context) ? "delta" : "text"] = is_chat(context) ? json::object() : json("");
         chunks.push_back(chunk_of(context, std::move(choice)));

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <string>
+#include <utility>
 
 namespace pie {
 namespace {
@@ -15,7 +17,9 @@ namespace {
 void append_part(JsonFields& fields, std::string_view name, const nlohmann::json& value,
                  std::vector<PromptPart>& parts) {
     if (value.is_string()) {
-        parts.emplace_back(value.get<std::string>());
+        std::string text;
+        fields.string_in(name, value, text);
+        parts.emplace_back(std::move(text));
     } else if (value.is_number_integer() && value >= 0 && value <= int_max) {
         parts.emplace_back(TokenId(value.get<int32_t>()));
     } else {
@@ -108,6 +112,7 @@ Result<PromptRequest> parse_prompt_request(std::string_view body) {
             fields.fail(ErrorCode::invalid_argument, "suffix", "needs a prompt that is a string");
         }
     }
+    fields.boolean("token_healing", request.token_healing);
     bool echo = false;
     fields.boolean("echo", echo);
     if (echo) {

@@ -24,10 +24,19 @@ namespace pie {
 constexpr int32_t completions_max = 16; // of one prompt
 constexpr size_t prompts_max = 128;     // of one request
 
+// Added to the logit of each token of a text.
+struct TextBias {
+    std::string text;
+    float bias = 0;
+
+    friend bool operator==(const TextBias&, const TextBias&) = default;
+};
+
 // What all requests for completions have in common. The defaults are llama-server's.
 struct GenerationRequest {
     CompletionOptions options = {.n_predict = -1, // as many as there is room for
                                  .sampling = {.temperature = 0.8F, .seed = random_seed}};
+    std::vector<TextBias> text_biases = {}; // beside the options' own, of tokens; see take_text_biases()
     int32_t n_completions = 1;
     int32_t slot_hint = -1; // the session that the client believes to be its own; -1: none
     bool stream = false;
@@ -54,6 +63,7 @@ using PromptPart = std::variant<std::string, TokenId>;
 struct PromptRequest {
     std::vector<std::vector<PromptPart>> prompts; // at least one; completed one after the other
     std::optional<std::string> suffix;            // the model fills in between prompt and suffix
+    bool token_healing = true;                    // of prompts that are text
     GenerationRequest generation;
 };
 

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <utility>
+#include <variant>
 
 namespace pie {
 namespace {
@@ -37,7 +38,9 @@ void read_sampler_order(JsonFields& fields, SamplingOptions& sampling) {
     }
     std::vector<std::string> names;
     if (field->is_string()) {
-        for (const char letter : field->get_ref<const std::string&>()) {
+        std::string letters;
+        fields.string("samplers", letters);
+        for (const char letter : letters) {
             const auto found = sampler_letters.find(letter);
             names.push_back(found == sampler_letters.end() ? std::string(1, letter) : found->second);
         }
@@ -95,34 +98,55 @@ std::optional<int32_t> read_token(const std::string& text) {
     return error == std::errc() && end == text.data() + text.size() ? std::optional(token) : std::nullopt;
 }
 
-void add_bias(JsonFields& fields, std::optional<int32_t> token, const nlohmann::json& value,
-              std::vector<LogitBias>& biases) {
+// Whose logits are biased.
+using Biased = std::variant<int32_t, std::string>;
+
+void add_bias(JsonFields& fields, const std::optional<Biased>& biased, const nlohmann::json& value,
+              GenerationRequest& request) {
     const auto bias = read_bias(value);
-    if (!token || !bias) {
+    if (!biased || !bias) {
         fields.fail(ErrorCode::invalid_argument, "logit_bias",
-                    "must be {\"token\": bias, ...} or [[token, bias], ...] with tokens as numbers");
+                    "must be {\"token\": bias, ...} or [[token, bias], ...] with tokens as numbers or texts");
+    } else if (const auto* text = std::get_if<std::string>(&*biased)) {
+        request.text_biases.push_back({*text, *bias});
     } else {
-        biases.push_back({TokenId(*token), *bias});
+        request.options.sampling.logit_bias.push_back({TokenId(std::get<int32_t>(*biased)), *bias});
     }
 }
 
-void read_logit_bias(JsonFields& fields, std::vector<LogitBias>& biases) {
+// A name is a token's number, or else a text.
+Biased read_bias_name(const std::string& name) {
+    const auto token = read_token(name);
+    return token ? Biased(*token) : Biased(name);
+}
+
+// Of an array, in which a string is a text, whatever it holds.
+std::optional<Biased> read_biased(JsonFields& fields, const nlohmann::json& value) {
+    if (value.is_string()) {
+        std::string text;
+        fields.string_in("logit_bias", value, text);
+        return text;
+    }
+    return value.is_number_integer() ? std::optional<Biased>(value.get<int32_t>()) : std::nullopt;
+}
+
+void read_logit_bias(JsonFields& fields, GenerationRequest& request) {
     const auto* field = fields.find("logit_bias");
     if (field == nullptr) {
         return;
     }
     if (field->is_object()) { // OpenAI's
-        for (const auto& [token, bias] : field->items()) {
-            add_bias(fields, read_token(token), bias, biases);
+        for (const auto& [name, bias] : field->items()) {
+            add_bias(fields, read_bias_name(name), bias, request);
         }
     } else if (field->is_array()) { // llama-server's
         for (const auto& entry : *field) {
-            const bool is_pair = entry.is_array() && entry.size() == 2 && entry[0].is_number_integer();
-            add_bias(fields, is_pair ? std::optional(entry[0].get<int32_t>()) : std::nullopt,
-                     is_pair ? entry[1] : entry, biases);
+            const bool is_pair = entry.is_array() && entry.size() == 2;
+            add_bias(fields, is_pair ? read_biased(fields, entry[0]) : std::nullopt,
+                     is_pair ? entry[1] : entry, request);
         }
     } else {
-        add_bias(fields, std::nullopt, *field, biases);
+        add_bias(fields, std::nullopt, *field, request);
     }
 }
 
@@ -137,7 +161,6 @@ void read_sampling(JsonFields& fields, SamplingOptions& sampling) {
     fields.clamped("presence_penalty", sampling.presence_penalty, {-float_max, float_max});
     read_penalty_range(fields, sampling.penalty_last_n);
     read_seed(fields, sampling.seed);
-    read_logit_bias(fields, sampling.logit_bias);
     fields.boolean("ignore_eos", sampling.ignore_end);
     read_sampler_order(fields, sampling);
 }
@@ -145,7 +168,7 @@ void read_sampling(JsonFields& fields, SamplingOptions& sampling) {
 void read_stop(JsonFields& fields, StopOptions& stop) {
     const auto* field = fields.find("stop");
     if (field != nullptr && field->is_string()) {
-        stop.strings = {field->get<std::string>()};
+        fields.string("stop", stop.strings.emplace_back());
     } else {
         fields.strings("stop", stop.strings);
     }
@@ -214,12 +237,14 @@ GenerationRequest read_generation(JsonFields& fields) {
     fields.number("t_max_prompt_ms", options.prompt_milliseconds_max, {-1, float_max});
     options.prompt_milliseconds_max = std::max(options.prompt_milliseconds_max, 0.0);
     read_sampling(fields, options.sampling);
+    read_logit_bias(fields, request);
     read_stop(fields, options.stop);
     const auto probabilities = fields.first_of({"n_probs", "logprobs"});
     if (const auto* field = fields.find(probabilities); field != nullptr && field->is_boolean()) {
         // Chat clients say whether, and how many elsewhere; the token that was taken is told in any case.
         if (field->get<bool>()) {
             fields.clamped("top_logprobs", options.n_probs, {0, n_probs_max});
+            request.shows_likeliest = options.n_probs > 0;
             options.n_probs = std::max(options.n_probs, 1);
         }
     } else {

@@ -134,6 +134,13 @@ TEST_CASE("what clients of llama-server and OpenAI send out of the usual range i
     REQUIRE(biases.size() == 2);
     CHECK(biases[0] == LogitBias{TokenId(15), -0.5F});
     CHECK(biases[1] == LogitBias{TokenId(3), -std::numeric_limits<float>::infinity()});
+    const auto of_texts = [](const std::string& field) {
+        return parse_fill_request(fill_with(field))->generation.text_biases;
+    };
+    CHECK(of_texts(R"("logit_bias":[["Hello",-1.0],["15",2],[15,3]])") ==
+          std::vector<TextBias>{{"Hello", -1}, {"15", 2}});
+    CHECK(of_texts(R"("logit_bias":{"Hello":-1,"15":2," 15":3})") ==
+          std::vector<TextBias>{{" 15", 3}, {"Hello", -1}});
     CHECK(options(R"("logit_bias":{"15":-100})").sampling.logit_bias ==
           std::vector{LogitBias{TokenId(15), -100}});
 }
@@ -143,7 +150,9 @@ TEST_CASE("wrong fields are named") {
                               "\"n_predict\":1.5",
                               "\"seed\":1.5",
                               "\"seed\":\"1\"",
-                              "\"logit_bias\":{\"a\":1}",
+                              "\"logit_bias\":{\"a\":\"1\"}",
+                              "\"logit_bias\":[[\"a\\u0000\",1]]",
+                              "\"logit_bias\":[[1.5,1]]",
                               "\"logit_bias\":[[1]]",
                               "\"logit_bias\":[[1,true]]",
                               "\"logit_bias\":7",
@@ -194,7 +203,8 @@ TEST_CASE("bodies that are no request") {
          {std::string(), std::string("{"), std::string("[]"), std::string("null"), std::string("7"),
           std::string("{}"), std::string(R"({"input_prefix":"a"})"), std::string(R"({"input_suffix":"a"})"),
           std::string("{\"input_prefix\":\"\xff\",\"input_suffix\":\"\"}"),
-          std::string(R"({"input_prefix":"\ud800","input_suffix":""})"),
+          std::string(R"({"input_prefix":"\ud83","input_suffix":""})"),
+          std::string(R"({"input_prefix":"a","input_suffix":""}\ud83d)"),
           std::string(R"({"input_prefix":"","input_suffix":"","top_p":1e999})"),
           R"({"input_prefix":"","input_suffix":"","x":)" + std::string(100'000, '['),
           R"({"input_prefix":"","input_suffix":"","x":)" + std::string(33, '[') + std::string(33, ']') +
@@ -206,6 +216,62 @@ TEST_CASE("bodies that are no request") {
     }
     // Brackets within a string nest nothing.
     CHECK(parse_fill_request(R"({"input_suffix":"","input_prefix":"\"[[[)" + std::string(100, '[') + "\"}"));
+}
+
+TEST_CASE("half a surrogate pair, which a window that is cut within a character has, is read as U+FFFD") {
+    const auto read = [](const std::string& escaped) {
+        CAPTURE(escaped);
+        const auto request = parse_prompt_request(R"({"prompt":")" + escaped + R"("})");
+        REQUIRE(request);
+        return std::get<std::string>(request->prompts[0][0]);
+    };
+    const std::string replacement = "\xEF\xBF\xBD";
+    const std::string emoji = "\xF0\x9F\x98\x80";
+    CHECK(read(R"(\ud83d)") == replacement);
+    CHECK(read(R"(a\uD83Db)") == "a" + replacement + "b");
+    CHECK(read(R"(\ude00 tail)") == replacement + " tail");
+    CHECK(read(R"(\ud83d\ude00)") == emoji);
+    CHECK(read(R"(\uD83D\uDE00\ud83d)") == emoji + replacement);
+    CHECK(read(R"(\ud83d\ud83d\ude00)") == replacement + emoji);
+    CHECK(read(R"(\ude00\ud83d)") == replacement + replacement);
+    CHECK(read(R"(\ud83d\u0041)") == replacement + "A");
+    CHECK(read(R"(\ud83d\n)") == replacement + "\n");
+    CHECK(read(R"(\\ud83d)") == R"(\ud83d)"); // a backslash, and letters
+    CHECK(read(R"(\\\ud83d)") == "\\" + replacement);
+    CHECK(read(R"(\"\ud83d\")") == "\"" + replacement + "\"");
+    const auto fill = parse_fill_request(
+        R"({"input_prefix":"\udfff","input_suffix":"\udbff","input_extra":[{"text":"\ud800"}]})");
+    REQUIRE(fill);
+    CHECK(fill->prefix == replacement);
+    CHECK(fill->suffix == replacement);
+    CHECK(fill->chunks[0].text == replacement);
+    CHECK(parse_put_document(R"({"text":"a\ud83d","cursor":4})")->text == "a" + replacement);
+}
+
+TEST_CASE("a NUL character is refused in every string, and its field is named") {
+    const auto check = [](const auto& request, const char* field) {
+        CAPTURE(field);
+        REQUIRE_FALSE(request.has_value());
+        CHECK(request.error().code == ErrorCode::invalid_argument);
+        CHECK(request.error().message.find(std::string("\"") + field + "\" holds a NUL") == 0);
+    };
+    check(parse_fill_request(R"({"input_prefix":"a\u0000","input_suffix":""})"), "input_prefix");
+    check(parse_fill_request(R"({"input_prefix":"","input_suffix":"\u0000"})"), "input_suffix");
+    check(parse_fill_request(fill_with(R"("prompt":"\u0000")")), "prompt");
+    check(parse_fill_request(fill_with(R"("stop":"\u0000")")), "stop");
+    check(parse_fill_request(fill_with(R"("stop":["a","\u0000"])")), "stop");
+    check(parse_fill_request(fill_with(R"("input_extra":[{"text":"\u0000"}])")), "input_extra[0].text");
+    check(parse_fill_request(fill_with(R"("input_extra":[{"text":"","filename":"\u0000"}])")),
+          "input_extra[0].filename");
+    check(parse_prompt_request(R"({"prompt":"a\u0000b"})"), "prompt");
+    check(parse_prompt_request(R"({"prompt":["a",[1,"\u0000"]]})"), "prompt");
+    check(parse_prompt_request(R"({"prompt":"","suffix":"\u0000"})"), "suffix");
+    check(parse_tokenize_request(R"({"content":"\u0000"})"), "content");
+    check(parse_put_document(R"({"text":"\u0000"})"), "text");
+    check(parse_patch_document(R"({"version":2,"edits":[{"begin":0,"end":0,"text":"\u0000"}]})"),
+          "edits[0].text");
+    // A field that nobody here knows is ignored, whatever it holds.
+    CHECK(parse_fill_request(fill_with(R"("x":"\u0000")")));
 }
 
 TEST_CASE("prompts of texts and tokens") {

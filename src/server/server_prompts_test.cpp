@@ -29,7 +29,8 @@ std::string filled_in_by_library(const TestServer& server) {
 
 std::string continued_by_library(const TestServer& server, const std::string& prompt) {
     Session session = server.model->open();
-    REQUIRE(session.set_tokens(server.model->tokenize(prompt, Model::Markup::control_tokens).value()));
+    REQUIRE(session.set_tokens(server.model->tokenize(prompt, Model::Markup::control_tokens).value(),
+                               TokenHealing::on));
     return session.complete({.n_predict = 12}).value().text;
 }
 
@@ -130,6 +131,59 @@ TEST_CASE("a prompt with other markers, or none that fit, stays as it is") {
         CHECK(server.ask("/completion", greedy({{"prompt", prompt}, {"cache_prompt", false}}))["content"] ==
               continued_by_library(server, prompt));
     }
+}
+
+TEST_CASE("an empty suffix is the end of a file") {
+    const TestServer server;
+    const json filled = server.ask("/infill", greedy({{"input_prefix", prefix}, {"input_suffix", ""}}));
+    const json answer = server.ask("/v1/completions", greedy({{"prompt", prefix}, {"suffix", ""}}));
+    CHECK(answer["choices"][0]["text"] == filled["content"]);
+    CHECK(answer["reuse"]["tokens_encoded"] == 0); // the same prompt, to the token
+    CHECK(server.ask("/completion", greedy({{"prompt", prefix}, {"suffix", ""}}))["content"] ==
+          filled["content"]);
+    // Who writes the markers, or other control tokens, means the prompt as it is.
+    const std::string marked = "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>";
+    CHECK(server.ask("/v1/completions", greedy({{"prompt", marked}, {"suffix", ""}}))["choices"][0]["text"] ==
+          filled_in_by_library(server));
+    const std::string other = "<|endoftext|>" + prefix;
+    CHECK(server.ask("/v1/completions", greedy({{"prompt", other}, {"suffix", ""}}))["choices"][0]["text"] ==
+          continued_by_library(server, other));
+}
+
+TEST_CASE("an empty suffix changes nothing for a model without markers, another is refused") {
+    const TestServer server({}, {}, {.architecture = "llama", .spoil = test::rename_fill_markers});
+    const json plain = server.ask("/v1/completions", greedy({{"prompt", prefix}}));
+    CHECK(server.ask("/v1/completions", greedy({{"prompt", prefix}, {"suffix", ""}}))["choices"] ==
+          plain["choices"]);
+    CHECK(server.post("/v1/completions", greedy({{"prompt", prefix}, {"suffix", "\n"}}).dump()).status ==
+          501);
+}
+
+TEST_CASE("the last token of a prompt that is text is written anew, unless that is not wanted") {
+    const TestServer server;
+    const std::string text = "import sys\nimport nu";
+    const json ids = server.ask("/tokenize", json{{"content", text}})["tokens"];
+    const std::string last = server.ask("/detokenize", json{{"tokens", {ids.back()}}})["content"];
+    REQUIRE_FALSE(last.empty());
+    for (const char* path : {"/completion", "/v1/completions"}) {
+        const json answer = server.ask(path, greedy({{"prompt", text}, {"return_tokens", true}}));
+        const std::string content =
+            answer.contains("content") ? answer["content"] : answer["choices"][0]["text"];
+        CHECK(content == continued_by_library(server, text));
+        CHECK(answer["reuse"]["tokens_context"] == ids.size() - 1);
+        if (answer.contains("tokens")) {
+            CHECK(server.ask("/detokenize", json{{"tokens", answer["tokens"]}})["content"] == last + content);
+        }
+    }
+    const json as_it_is = server.ask("/completion", greedy({{"prompt", text}, {"token_healing", false}}));
+    CHECK(as_it_is["reuse"]["tokens_context"] == ids.size());
+    const json of_tokens = server.ask("/completion", greedy({{"prompt", ids}}));
+    CHECK(of_tokens["content"] == as_it_is["content"]);
+    CHECK(of_tokens["reuse"]["tokens_context"] == ids.size());
+    // Behind the end of a line any token may begin.
+    const json line = server.ask("/completion", greedy({{"prompt", "import sys\n"}}));
+    const json line_ids = server.ask("/tokenize", json{{"content", "import sys\n"}})["tokens"];
+    CHECK(line["reuse"]["tokens_context"] == line_ids.size());
 }
 
 TEST_CASE(
@@ -238,6 +292,25 @@ TEST_CASE("a bias changes what is written; without weight it is neutral; the end
     CHECK(server.ask("/completion", body)["tokens"][0] != first);
     body["logit_bias"] = {{std::to_string(first + 1), 1000}};
     CHECK(server.ask("/completion", body)["tokens"][0] == first + 1);
+    const std::string word = "item"; // of several tokens, each of which is biased
+    const std::vector<int> ids = server.ask("/tokenize", json{{"content", word}})["tokens"];
+    REQUIRE(ids.size() > 1);
+    json of_tokens = json::array();
+    for (const int id : ids) {
+        of_tokens.push_back({id, 1000});
+    }
+    for (const json& bias : {json{{word, 1000}}, json::array({json::array({word, 1000})})}) {
+        body["logit_bias"] = bias;
+        const json answer = server.ask("/completion", body);
+        CHECK(std::ranges::count(ids, answer["tokens"][0].get<int>()) == 1);
+        body["logit_bias"] = of_tokens;
+        CHECK(server.ask("/completion", body)["tokens"] == answer["tokens"]);
+    }
+    const std::string document = "/v1/documents/a.py";
+    REQUIRE(server.client->Put(document, R"({"text":"def one():\n"})", "application/json")->status == 200);
+    const json biased = greedy({{"logit_bias", {{word, 1000}}}, {"return_tokens", true}});
+    const json answer = server.ask(document + "/complete", biased);
+    CHECK(std::ranges::count(ids, answer["tokens"][0].get<int>()) == 1);
     const json ended = {
         {"prompt", "def one():\n"}, {"n_predict", 64}, {"temperature", 2}, {"ignore_eos", true}};
     for (int seed = 0; seed < 8; ++seed) {

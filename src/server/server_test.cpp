@@ -76,13 +76,15 @@ TEST_CASE("a prompt as text, as tokens and mixed is the same") {
     const TestServer server;
     const json tokens = server.ask("/tokenize", json{{"content", prefix}})["tokens"];
     REQUIRE(tokens.size() > 4);
-    const json as_text = server.ask("/completion", greedy({{"prompt", prefix}, {"return_tokens", true}}));
+    const json as_text = server.ask(
+        "/completion", greedy({{"prompt", prefix}, {"token_healing", false}, {"return_tokens", true}}));
     const json as_tokens = server.ask("/completions", greedy({{"prompt", tokens}}));
     CHECK(as_text["content"] == as_tokens["content"]);
     CHECK(as_text["tokens"].size() == as_text["tokens_predicted"]);
     CHECK(as_tokens["tokens"].empty());
     CHECK(as_text["tokens_evaluated"] == tokens.size());
-    const json openai = server.ask("/v1/completions", greedy({{"prompt", json::array({prefix})}}));
+    const json openai =
+        server.ask("/v1/completions", greedy({{"prompt", json::array({prefix})}, {"token_healing", false}}));
     CHECK(openai["choices"][0]["text"] == as_text["content"]);
     CHECK(server.ask("/completion", greedy({{"prompt", prefix}, {"n_predict", 0}}))["content"] == "");
     json mixed = json::array({tokens[0]});
@@ -152,7 +154,8 @@ TEST_CASE("stop strings, probabilities and selected fields") {
     CHECK(cut["content"] == text.substr(0, text.find(word)));
     CHECK(cut["stop_type"] == "word");
     CHECK(cut["stopping_word"] == word);
-    const json likely = server.ask("/completion", greedy({{"prompt", prefix}, {"n_probs", 3}}));
+    const json likely =
+        server.ask("/completion", greedy({{"prompt", prefix}, {"token_healing", false}, {"n_probs", 3}}));
     REQUIRE(likely["completion_probabilities"].size() == likely["tokens_predicted"]);
     const json& place = likely["completion_probabilities"][0];
     CHECK(place["top_logprobs"].size() == 3);
@@ -244,7 +247,7 @@ TEST_CASE("a stream whose client goes away before the next token ends as that, n
     streamed.stream = true;
     exchange.answer_with({.model = *server.model, .request = streamed, .model_name = "tiny", .id = "1"},
                          [](const SeveralReceiver& receive, const std::stop_source& stop) {
-                             receive(0, "a");
+                             receive(0, {.text = "a"});
                              while (!stop.stop_requested()) {
                                  std::this_thread::yield();
                              }

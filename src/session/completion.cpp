@@ -16,6 +16,22 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+// The text from `begin` on, with the tokens from `n_tokens` on that have a part in the text.
+TextPart part_of(const Completion& completion, size_t begin, size_t n_tokens) {
+    const auto& ends = completion.text_ends;
+    const auto last = std::ranges::lower_bound(ends, completion.text.size());
+    const auto n_begun = static_cast<size_t>(last - ends.begin()) + (last == ends.end() ? 0 : 1);
+    const size_t n = n_begun - n_tokens;
+    TextPart part{.text = std::string_view(completion.text).substr(begin),
+                  .begin = begin,
+                  .tokens = std::span(completion.tokens).subspan(n_tokens, n),
+                  .text_ends = std::span(ends).subspan(n_tokens, n)};
+    if (!completion.probabilities.empty()) {
+        part.probabilities = std::span(completion.probabilities).subspan(n_tokens, n);
+    }
+    return part;
+}
+
 // One completion while it is made.
 class Generation {
   public:
@@ -49,7 +65,8 @@ class Generation {
     Completion finish() {
         completion_.finish = finish_.value_or(FinishReason::length);
         if (completion_.finish != FinishReason::stopped) {
-            hand_out(stop_.rest());
+            released_ += stop_.rest();
+            hand_out(released_.size());
         }
         completion_.milliseconds = milliseconds_since(start_);
         return std::move(completion_);
@@ -90,15 +107,14 @@ class Generation {
             return FinishReason::stop_string;
         }
         const StopRule::Step step = stop_.push(text, milliseconds_since(first_token_));
-        const StreamControl control = hand_out(step.text);
+        released_ += step.text;
         if (step.finish) {
             completion_.stop_string = step.stop_string;
+            hand_out(released_.size());
             return step.finish;
         }
-        if (control == StreamControl::stop) {
-            return FinishReason::stopped;
-        }
-        return std::nullopt;
+        const bool goes_on = hand_out(end_of_whole_tokens()) == StreamControl::go_on;
+        return goes_on ? std::nullopt : std::optional(FinishReason::stopped);
     }
 
     // A control token writes no text, so the stop rule never sees its name.
@@ -106,9 +122,23 @@ class Generation {
         return std::ranges::find(options_.stop.strings, control_token) != options_.stop.strings.end();
     }
 
-    StreamControl hand_out(std::string_view text) {
-        completion_.text += text;
-        return receive_ && !text.empty() ? receive_(text) : StreamControl::go_on;
+    // In the released text.
+    size_t end_of_whole_tokens() const {
+        const auto& ends = completion_.text_ends;
+        const auto behind = std::ranges::upper_bound(ends, released_.size());
+        return behind == ends.begin() ? 0 : *(behind - 1);
+    }
+
+    // The released text up to `end`, with the tokens that begin in it.
+    StreamControl hand_out(size_t end) {
+        const size_t begin = completion_.text.size();
+        completion_.text.append(released_, begin, end - begin);
+        if (!receive_ || begin == end) {
+            return StreamControl::go_on;
+        }
+        const TextPart part = part_of(completion_, begin, n_handed_out_);
+        n_handed_out_ += part.tokens.size();
+        return receive_(part);
     }
 
     const LoadedModel& model_;
@@ -119,6 +149,8 @@ class Generation {
     Sampler sampler_;
     CharacterJoiner joiner_;
     StopRule stop_;
+    std::string released_;    // by the stop rule; the completion's text goes up to the end of a token in it
+    size_t n_handed_out_ = 0; // tokens, to the receiver
     Completion completion_;
     std::optional<FinishReason> finish_;
     Clock::time_point start_ = Clock::now();
@@ -201,7 +233,7 @@ TextReceiver receiver_of(const SeveralReceiver& receive, int32_t index) {
     if (!receive) {
         return {};
     }
-    return [&receive, index](std::string_view text) { return receive(index, text); };
+    return [&receive, index](const TextPart& part) { return receive(index, part); };
 }
 
 } // namespace
@@ -218,7 +250,7 @@ Result<std::vector<Completion>> complete_several(LiveSequence& sequence, const C
     if (options.sampling.temperature == 0.0F) {
         PIE_ASSIGN(const Completion only, complete(sequence, options, receiver_of(receive, 0), begun));
         for (int32_t i = 1; receive && i < n && !only.text.empty(); ++i) {
-            receive(i, only.text);
+            receive(i, part_of(only, 0, 0));
         }
         return std::vector<Completion>(static_cast<size_t>(n), only);
     }

@@ -41,6 +41,18 @@ struct Live {
         logits.assign(sequence.logits().begin(), sequence.logits().end());
     }
 
+    // Every token that has a part in the text is received with it, and none twice.
+    static void check_received(const Completion& completion, const std::vector<TokenId>& tokens,
+                               const std::vector<size_t>& text_ends) {
+        REQUIRE(tokens.size() <= completion.tokens.size());
+        CHECK(std::ranges::equal(tokens, std::span(completion.tokens).first(tokens.size())));
+        CHECK(std::ranges::equal(text_ends, std::span(completion.text_ends).first(tokens.size())));
+        CHECK((text_ends.empty() ? 0 : text_ends.back()) >= completion.text.size());
+        for (size_t i = tokens.size(); i < completion.tokens.size(); ++i) {
+            CHECK(completion.text_ends[i - 1] >= completion.text.size());
+        }
+    }
+
     void check_unchanged() {
         CHECK(std::ranges::equal(sequence.tokens(), prompt));
         CHECK(std::ranges::equal(sequence.logits(), logits));
@@ -49,12 +61,22 @@ struct Live {
 
     Completion complete(const CompletionOptions& options, const TextReceiver& receive = {}) {
         std::string received;
-        const auto completion = pie::complete(sequence, options, [&](std::string_view text) {
-            received += text;
-            return receive ? receive(text) : StreamControl::go_on;
+        std::vector<TokenId> tokens;
+        std::vector<size_t> text_ends;
+        size_t n_probabilities = 0;
+        const auto completion = pie::complete(sequence, options, [&](const TextPart& part) {
+            CHECK_FALSE(part.text.empty());
+            CHECK(part.begin == received.size());
+            received += part.text;
+            tokens.insert(tokens.end(), part.tokens.begin(), part.tokens.end());
+            text_ends.insert(text_ends.end(), part.text_ends.begin(), part.text_ends.end());
+            n_probabilities += part.probabilities.size();
+            return receive ? receive(part) : StreamControl::go_on;
         });
         REQUIRE_MESSAGE(completion.has_value(), completion.error().message);
         CHECK(received == completion->text);
+        check_received(*completion, tokens, text_ends);
+        CHECK(n_probabilities == (options.n_probs > 0 ? tokens.size() : 0));
         CHECK(std::ssize(completion->tokens) <= options.n_predict);
         check_unchanged();
         return *completion;
@@ -116,6 +138,28 @@ TEST_CASE("a stop string that names a control token ends at the token, which wri
     CHECK(stopped.stop_string == "<fim_middle>");
     CHECK(stopped.tokens == std::vector<TokenId>{middle});
     CHECK(stopped.text.empty());
+}
+
+TEST_CASE("the text comes in whole tokens, but for one that a stop string cuts short") {
+    Live live;
+    const Completion whole = live.complete({.n_predict = 30});
+    for (size_t i = 1; i + 1 < whole.text.size(); ++i) {
+        const std::string word = whole.text.substr(i, 2);
+        if (std::ranges::any_of(word, [](char c) { return (static_cast<unsigned char>(c) & 0x80U) != 0; })) {
+            continue;
+        }
+        CAPTURE(word);
+        // One is found; of the other each letter may begin it.
+        const StopOptions stop{.strings = {word, whole.text.substr(0, i) + "\x01"}};
+        size_t n_cut = 0;
+        const auto receive = [&n_cut](const TextPart& part) {
+            CHECK(n_cut == 0);
+            n_cut += part.text_ends.back() == part.begin + part.text.size() ? 0 : 1;
+            return StreamControl::go_on;
+        };
+        const Completion cut = live.complete({.n_predict = 30, .stop = stop, .n_probs = 1}, receive);
+        CHECK(cut.text == whole.text.substr(0, whole.text.find(word)));
+    }
 }
 
 TEST_CASE("who receives the text can end it") {

@@ -121,30 +121,43 @@ Result<UpdateReport> LiveDocument::update_sequence(std::span<const TokenId> prom
 // before a word. Where the prompt is split at the cursor, training has seen such splits.
 LiveDocument::Begun LiveDocument::hold_back_begun(PromptWindow& window) const {
     const std::string_view prefix = window.text.prefix;
-    if (layout_.kind() == LayoutKind::psm || prefix.empty() || prefix.ends_with('\n') ||
-        window.tokens.size() < 2) {
+    if (layout_.kind() == LayoutKind::psm || prefix.empty()) {
+        return {};
+    }
+    return hold_back_last(window.tokens);
+}
+
+// Nothing at the end of a line, behind which any token may begin.
+LiveDocument::Begun LiveDocument::hold_back_last(std::vector<TokenId>& prompt) const {
+    if (prompt.size() < 2) {
         return {};
     }
     const Vocabulary& vocabulary = sequence_.engine().model().vocabulary();
-    const TokenId token = window.tokens.back();
-    window.tokens.pop_back();
+    const TokenId token = prompt.back();
     std::string text = vocabulary.piece(token);
+    if (text.empty() || text.ends_with('\n')) { // a control token's is empty
+        return {};
+    }
+    prompt.pop_back();
     if (const std::optional<TokenId> blanks = blanks_before_word(vocabulary, text)) {
-        window.tokens.push_back(*blanks);
+        prompt.push_back(*blanks);
         return {.text = {text.back()}, .token = {}};
     }
     return {.text = std::move(text), .token = token};
 }
 
-Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const ReuseOptions& reuse) {
+Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const ReuseOptions& reuse,
+                                          TokenHealing healing) {
     if (prompt.size() > static_cast<size_t>(options_.n_ctx)) {
         return fail(ErrorCode::too_large,
                     fmt::format("the prompt has {} tokens, and the context {}; use a larger one (-c)",
                                 prompt.size(), options_.n_ctx));
     }
-    PIE_ASSIGN(UpdateReport report, update_sequence(prompt, reuse, {}, {}));
+    std::vector<TokenId> tokens(prompt.begin(), prompt.end());
+    Begun begun = healing == TokenHealing::on ? hold_back_last(tokens) : Begun();
+    PIE_ASSIGN(UpdateReport report, update_sequence(tokens, reuse, {}, begun.token));
     lines_cut_ = {};
-    begun_.clear();
+    begun_ = std::move(begun.text);
     return report;
 }
 

@@ -16,6 +16,7 @@
 
 #include <pie/context.h>
 #include <pie/result.h>
+#include <pie/session.h>
 #include <pie/types.h>
 
 #include <cstdint>
@@ -55,9 +56,10 @@ class LiveDocument {
     Result<UpdateReport> update(std::string_view text, ByteOffset cursor, const ReuseOptions& reuse = {},
                                 const std::function<void(int32_t done, int32_t total)>& progress = {});
 
-    // A prompt that the caller made, as it is; layout, context and window have no part in it. Errors:
-    // too_large (no room for it and a completion), and those of LiveSequence::update.
-    Result<UpdateReport> update(std::span<const TokenId> prompt, const ReuseOptions& reuse = {});
+    // A prompt that the caller made, as it is, but for healing; layout, context and window have no part in
+    // it. Errors: too_large (no room for it and a completion), and those of LiveSequence::update.
+    Result<UpdateReport> update(std::span<const TokenId> prompt, const ReuseOptions& reuse = {},
+                                TokenHealing healing = TokenHealing::off);
 
     // What stands in front of the document from the next update on, until it is replaced: at most half of the
     // prompt, of the chunks given last as many as fit. Tokens of chunks that it held before are not made
@@ -105,6 +107,7 @@ class LiveDocument {
 
     // Takes it out of a prompt.
     Begun hold_back_begun(PromptWindow& window) const;
+    Begun hold_back_last(std::vector<TokenId>& prompt) const;
     Result<UpdateReport> update_sequence(std::span<const TokenId> prompt, const ReuseOptions& reuse,
                                          const UpdateProgress& progress, std::optional<TokenId> ahead);
     Result<int32_t> repair();

@@ -3,6 +3,16 @@
 #include <algorithm>
 
 namespace pie {
+namespace {
+
+// Whether the end of a text is the beginning of a stop string; of one that begins with "\n" the line may end
+// in "\r\n".
+bool may_begin(std::string_view tail, std::string_view string) {
+    const bool has_line_end = tail.starts_with('\r') && string.starts_with('\n');
+    return string.starts_with(tail) || (has_line_end && string.starts_with(tail.substr(1)));
+}
+
+} // namespace
 
 StopRule::StopRule(const StopOptions& options) : options_(options) {
     std::erase_if(options_.strings, [](const std::string& string) { return string.empty(); });
@@ -43,12 +53,18 @@ std::optional<StopRule::Cut> StopRule::find_stop_string(size_t new_from) const {
         if (begin == std::string::npos) {
             continue;
         }
-        const Cut cut{begin + string.size(), begin, FinishReason::stop_string, string};
+        const Cut cut{begin + string.size(), begin_of(string, begin), FinishReason::stop_string, string};
         if (!first || cut.end < first->end || (cut.end == first->end && cut.begin < first->begin)) {
             first = cut;
         }
     }
     return first;
+}
+
+// Where lines end in "\r\n", a stop string that begins with "\n" ends the text before both.
+size_t StopRule::begin_of(const std::string& string, size_t found_at) const {
+    const bool ends_line = string.starts_with('\n') && found_at > 0 && text_[found_at - 1] == '\r';
+    return ends_line ? found_at - 1 : found_at;
 }
 
 std::optional<StopRule::Cut> StopRule::find_small_indent(size_t new_from) {
@@ -66,14 +82,14 @@ std::optional<StopRule::Cut> StopRule::find_small_indent(size_t new_from) {
     return std::nullopt;
 }
 
-// The longest end of the text that begins a stop string.
+// The longest end of the text that begins a stop string, or the end of the line before one.
 size_t StopRule::length_held_back() const {
     const std::string_view text(text_);
-    const size_t length_end = std::min(length_max_, text.size() - n_released_ + 1);
+    const size_t length_end = std::min(length_max_ + 1, text.size() - n_released_ + 1);
     for (size_t length = length_end; length-- > 1;) {
         const std::string_view tail = text.substr(text.size() - length);
         if (std::ranges::any_of(options_.strings,
-                                [tail](const std::string& s) { return s.starts_with(tail); })) {
+                                [tail](const std::string& s) { return may_begin(tail, s); })) {
             return length;
         }
     }

@@ -39,6 +39,7 @@ class StopRule {
         std::string_view stop_string = {};
     };
     std::optional<Cut> find_stop_string(size_t new_from) const;
+    size_t begin_of(const std::string& string, size_t found_at) const;
     std::optional<Cut> find_small_indent(size_t new_from);
     size_t length_held_back() const;
     std::string_view release(size_t end);

@@ -57,7 +57,8 @@ Outcome naive(const StopOptions& options, const std::string& text) {
         size_t length = 0;
         for (const std::string& string : options.strings) {
             if (!string.empty() && beginning.ends_with(string)) {
-                length = std::max(length, string.size());
+                const bool ends_line = string.front() == '\n' && beginning.ends_with("\r" + string);
+                length = std::max(length, string.size() + (ends_line ? 1 : 0));
             }
         }
         if (length > 0) {
@@ -88,6 +89,18 @@ TEST_CASE("what may begin a stop string is held back until it is known not to") 
     CHECK(run(options, {"a</co", "d", "e>x"}).after_each == "a|||");
     CHECK(run(options, {"<</co"}).text == "<</co"); // the end of the completion, not of the doubt
     CHECK(run({.strings = {"aab"}}, {"aa", "a", "ab"}).after_each == "|a|a|");
+}
+
+TEST_CASE("a line that ends in CR LF ends before both where a stop string begins with LF") {
+    const StopOptions lines{.strings = {"\n"}};
+    CHECK(run(lines, {"a\r\nb"}).text == "a");
+    CHECK(run(lines, {"a\r", "\nb"}) == Outcome{"a", FinishReason::stop_string, {}});
+    CHECK(run(lines, {"a\r", "\nb"}).after_each == "a||");
+    CHECK(run(lines, {"a\r", "b"}).after_each == "a|\rb|"); // a CR alone ends no line
+    CHECK(run(lines, {"a\r"}).text == "a\r");
+    CHECK(run(lines, {"a\r\r\n"}).text == "a\r");
+    CHECK(run({.strings = {"\ndef"}}, {"a\r\n", "de", "x\r\nd", "ef"}).after_each == "a||\r\ndex||");
+    CHECK(run({.strings = {"b\n"}}, {"ab\r\nb\n"}).text == "ab\r\n"); // the string is matched as it is
 }
 
 TEST_CASE("of two stop strings the one that is complete first counts, then the longer one") {
@@ -122,7 +135,7 @@ TEST_CASE("random texts in random pieces end where the definition says") {
         std::mt19937 random(seed);
         const auto random_text = [&random](size_t length_max) {
             std::string text(random() % (length_max + 1), ' ');
-            std::ranges::generate(text, [&random] { return "ab \n"[random() % 4]; });
+            std::ranges::generate(text, [&random] { return "ab \n\r"[random() % 5]; });
             return text;
         };
         StopOptions options{.n_indent = static_cast<int32_t>(random() % 3)};
