@@ -107,7 +107,7 @@ Result<EditTiming> EngineBench::edit(int32_t depth, int32_t n_inserted, int32_t 
     return timing;
 }
 
-Result<MemoryUse> EngineBench::memory() const {
+Result<ModelMemory> EngineBench::memory() const {
     std::string log;
     ggml_log_callback callback = nullptr;
     void* callback_data = nullptr;
@@ -122,7 +122,7 @@ Result<MemoryUse> EngineBench::memory() const {
     if (context == nullptr) {
         return fail(ErrorCode::internal, "libllama could not make a context to compare memory with");
     }
-    return MemoryUse{.ours_bytes = cache_->bytes_max() + engine_->compute_bytes(),
+    return ModelMemory{.ours_bytes = cache_->bytes_max() + engine_->compute_bytes(),
                      .libllama_bytes = logged_bytes(log)};
 }
 

@@ -34,7 +34,7 @@ struct EditTiming {
 };
 
 // Memory beyond the weights for a context of the same size.
-struct MemoryUse {
+struct ModelMemory {
     size_t ours_bytes = 0;
     size_t libllama_bytes = 0;
 };
@@ -52,7 +52,7 @@ class EngineBench {
     Result<Throughput> throughput(int32_t depth);
     Result<EditTiming> edit(int32_t depth, int32_t n_inserted, int32_t repetitions);
     // Of ours and of a libllama context as llama-server makes it.
-    Result<MemoryUse> memory() const;
+    Result<ModelMemory> memory() const;
 
     int32_t n_threads() const { return engine_->n_threads(); }
 

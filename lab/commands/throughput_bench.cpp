@@ -37,7 +37,7 @@ struct ModelResult {
     int32_t n_threads = 0;
     std::vector<DepthResult> depths;
     std::vector<EditTiming> edits; // at the largest depth
-    MemoryUse memory;
+    ModelMemory memory;
 };
 
 void say(const std::string& line) {

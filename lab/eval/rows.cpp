@@ -60,8 +60,8 @@ FoundMarker first_marker(std::string_view text) {
     return first;
 }
 
-TokenId token_of(const FimMarkers& markers, std::string_view marker) {
-    return marker == prefix_marker   ? markers.prefix
+std::optional<TokenId> token_of(const FimMarkers& markers, std::string_view marker) {
+    return marker == prefix_marker   ? std::optional(markers.prefix)
            : marker == suffix_marker ? markers.suffix
                                      : markers.middle;
 }
@@ -77,15 +77,16 @@ Result<std::vector<TokenId>> encode_prompt(std::string_view text, const char* fi
         tokens.insert(tokens.end(), made.begin(), made.end());
     };
     for (FoundMarker marker = first_marker(text); !marker.text.empty(); marker = first_marker(text)) {
-        const auto markers = vocabulary.fim();
-        if (!markers) {
+        const auto& markers = vocabulary.fim();
+        const auto token = markers ? token_of(*markers, marker.text) : std::nullopt;
+        if (!token) {
             return fail_at(row.place, ErrorCode::unsupported,
-                           fmt::format("'{}' holds {}, and this model has no markers for filling in the "
-                                       "middle; take a model that has them",
+                           fmt::format("'{}' holds {}, and this model has no such marker for filling in the "
+                                       "middle; take a model that has it",
                                        field, marker.text));
         }
         append(text.substr(0, marker.at));
-        tokens.push_back(token_of(*markers, marker.text));
+        tokens.push_back(*token);
         text.remove_prefix(marker.at + marker.text.size());
     }
     append(text);

@@ -144,7 +144,9 @@ class CompletionBench {
         append(text.substr(cursor.at));
         prompt.push_back(markers.prefix);
         append(text.substr(0, cursor.at));
-        prompt.push_back(markers.middle);
+        if (markers.middle) {
+            prompt.push_back(*markers.middle);
+        }
         return prompt;
     }
 

@@ -155,7 +155,8 @@ constexpr double error_max = 2e-5;
 
 std::vector<Case> cases() {
     std::vector<Case> all;
-    constexpr std::array types = {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0, GGML_TYPE_Q4_0};
+    constexpr std::array types = {GGML_TYPE_F32, GGML_TYPE_F16, GGML_TYPE_BF16, GGML_TYPE_Q8_0,
+                                  GGML_TYPE_Q4_0};
     for (const ggml_type keys : types) {
         for (const ggml_type values : types) {
             all.push_back({shape_of(6, 2, 64), keys, values, {70, 71, 130}});

@@ -111,8 +111,8 @@ TEST_CASE("without cache_prompt everything is encoded, whatever other sessions h
     const json text = {{"text", prefix + many_lines()}, {"cursor", 0}, {"version", 1}};
     REQUIRE(server.client->Put("/v1/documents/a.py", text.dump(), "application/json")->status == 200);
     const std::string path = "/v1/documents/a.py/complete";
-    server.ask(path, greedy({}));
-    reuse = server.ask(path, greedy({{"cache_prompt", false}}))["reuse"];
+    server.ask(path, greedy(json::object()));
+    reuse = server.ask(path, greedy(json{{"cache_prompt", false}}))["reuse"];
     CHECK(reuse["tokens_encoded"] == reuse["tokens_context"]);
 }
 
