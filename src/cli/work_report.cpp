@@ -89,6 +89,8 @@ const char* finish_name(FinishReason reason) {
         return "stop_string";
     case FinishReason::indentation:
         return "indentation";
+    case FinishReason::fence:
+        return "fence";
     case FinishReason::time_limit:
         return "time_limit";
     }
