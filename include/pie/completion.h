@@ -47,6 +47,14 @@ struct SamplingOptions {
                                        SamplerStage::min_p,     SamplerStage::temperature};
 };
 
+// A line that begins with "```" is where models that were trained to explain turn from code to words about
+// it.
+enum class FenceStop {
+    never,
+    behind_first_line, // it ends the text, if it is not the first
+    anywhere,          // the first, too
+};
+
 struct StopOptions {
     // The text ends before the first of them; before "\r\n" as a whole where one begins with "\n". Empty ones
     // are ignored.
@@ -54,6 +62,9 @@ struct StopOptions {
     // The text ends where a line, other than the first, has fewer than n_indent spaces and tabs before
     // something else; an empty line counts. What space it has stays. 0: off.
     int32_t n_indent = 0;
+    // What blanks such a line begins with stay. Of a text with a cursor, not where the text has such lines
+    // itself, and not on the first line where the cursor's holds something already.
+    FenceStop fence = FenceStop::never;
     // From the first token on; it takes effect with a token that writes a line break, so that the last line
     // is whole. 0: none.
     double predict_milliseconds_max = 0;
@@ -66,6 +77,7 @@ enum class FinishReason {
     stopped,     // the receiver of the text said so
     stop_string, // one of them was written
     indentation, // a line was indented too little
+    fence,       // a line began with "```"
     time_limit,
 };
 

@@ -19,6 +19,7 @@ struct ContextChunk {
 struct DocumentContext {
     std::vector<ContextChunk> chunks = {};     // the most relevant ones last; they stand in this order
     std::string file_name = {};                // of the document that is completed
+    bool shows_file_name = false;              // where there are no chunks, too
     std::string repository_name = "myproject"; // what llama-server says of every repository
 };
 

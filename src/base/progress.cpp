@@ -164,7 +164,7 @@ void Progress::finish() {
         output_.write(erase_line);
     }
     const auto elapsed = now_() - started_;
-    if (elapsed < worth_a_line) {
+    if (elapsed < worth_a_line || !output_.leaves_summary) {
         return;
     }
     ProgressState whole = state_;

@@ -23,6 +23,7 @@ struct ProgressOutput {
     ProgressStyle style = ProgressStyle::silent;
     int columns = 80;
     std::function<void(std::string_view)> write; // not called when silent
+    bool leaves_summary = true;                  // a line on how long whole work took, if that was long
 };
 
 struct ProgressState {
@@ -51,7 +52,7 @@ class Progress {
     // `done` is what an earlier run left; it does not count into the rate. Ends work that is still going on.
     void start(std::string label, ProgressUnit unit, uint64_t total, uint64_t done = 0);
     void update(uint64_t done);
-    void finish(); // the work is whole: the bar gives way to a line on how long it took, if that was long
+    void finish(); // the work is whole: the bar gives way to its summary
     void stop();   // the work is not whole: the bar stays, as far as it came; if it came nowhere, it goes
 
     // A line of its own for the person who waits, above the bar.

@@ -20,9 +20,10 @@ struct Watched {
     std::string written;
     Progress progress;
 
-    explicit Watched(ProgressStyle style)
-        : progress({style, 80, [this](std::string_view text) { written += text; }}, [this] { return time; }) {
-    }
+    explicit Watched(ProgressStyle style) : Watched(style, true) {}
+    Watched(ProgressStyle style, bool leaves_summary)
+        : progress({style, 80, [this](std::string_view text) { written += text; }, leaves_summary},
+                   [this] { return time; }) {}
 
     std::string take() { return std::exchange(written, {}); }
 };
@@ -103,6 +104,16 @@ TEST_CASE("work that is not whole leaves its bar on a line of its own") {
     watched.progress.start("model", ProgressUnit::items, 10, 4);
     watched.take();
     watched.progress.stop();
+    CHECK(watched.take() == "\r\x1b[K");
+}
+
+TEST_CASE("where no summary is wanted, a bar leaves nothing") {
+    Watched watched(ProgressStyle::bar, false);
+    watched.progress.start("model", ProgressUnit::items, 10);
+    watched.time += 60s;
+    watched.progress.update(10);
+    watched.take();
+    watched.progress.finish();
     CHECK(watched.take() == "\r\x1b[K");
 }
 

@@ -6,19 +6,26 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <utility>
 
 namespace pie {
 
-Result<Comparison> compare_with_full(LiveDocument& live, LiveDocument& reference, std::string_view text,
-                                     ByteOffset cursor, const ReuseOptions& reuse,
+Result<Answer> answer_edit(LiveDocument& session, std::string_view text, ByteOffset cursor,
+                           const ReuseOptions& reuse, const CompletionOptions& options,
+                           const std::function<void(int32_t done, int32_t total)>& progress) {
+    Answer answer;
+    PIE_ASSIGN(answer.update, session.update(text, cursor, reuse, progress));
+    PIE_ASSIGN(answer.completion, session.complete(options));
+    return answer;
+}
+
+Result<Comparison> compare_with_full(Answer edit, const LiveDocument& live, LiveDocument& reference,
+                                     std::string_view text, ByteOffset cursor,
                                      const CompletionOptions& options,
                                      const std::function<void(int32_t done, int32_t total)>& progress) {
-    Comparison comparison;
-    PIE_ASSIGN(comparison.edit.update, live.update(text, cursor, reuse));
-    PIE_ASSIGN(comparison.edit.completion, live.complete(options));
-    PIE_ASSIGN(comparison.full.update,
-               reference.update(text, cursor, {.method = ReuseMethod::full}, progress));
-    PIE_ASSIGN(comparison.full.completion, reference.complete(options));
+    Comparison comparison{.edit = std::move(edit), .full = {}};
+    PIE_ASSIGN(comparison.full,
+               answer_edit(reference, text, cursor, {.method = ReuseMethod::full}, options, progress));
     comparison.first_token_kl = kl_divergence(reference.sequence().logits(), live.sequence().logits());
     comparison.agreement = agreement(comparison.edit.completion.tokens, comparison.full.completion.tokens);
     return comparison;

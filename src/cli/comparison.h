@@ -34,10 +34,15 @@ struct Comparison {
     double speedup() const { return full.first_token_milliseconds() / edit.first_token_milliseconds(); }
 };
 
-// The text after the edit, with the cursor in it, and what `live` knows from before it. `reference` computes
-// the same from nothing; `progress` hears of that, the long part.
-Result<Comparison> compare_with_full(LiveDocument& live, LiveDocument& reference, std::string_view text,
-                                     ByteOffset cursor, const ReuseOptions& reuse,
+// The text after the edit, with the cursor in it, and what `session` knows from before it.
+Result<Answer> answer_edit(LiveDocument& session, std::string_view text, ByteOffset cursor,
+                           const ReuseOptions& reuse, const CompletionOptions& options,
+                           const std::function<void(int32_t done, int32_t total)>& progress = {});
+
+// `edit` is what `live` answered just now. `reference` computes the same from nothing; `progress` hears of
+// that, the long part.
+Result<Comparison> compare_with_full(Answer edit, const LiveDocument& live, LiveDocument& reference,
+                                     std::string_view text, ByteOffset cursor,
                                      const CompletionOptions& options,
                                      const std::function<void(int32_t done, int32_t total)>& progress);
 

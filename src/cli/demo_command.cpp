@@ -19,6 +19,8 @@
 #include <algorithm>
 #include <chrono>
 #include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace pie {
@@ -55,25 +57,20 @@ Result<std::vector<double>> type_keys(LiveDocument& live, const DemoStep& step, 
     return milliseconds;
 }
 
-void print_step(const DemoStep& step, const StepResult& result, const ReuseOptions& reuse) {
+void print_answer(const DemoStep& step, const std::string& name, const Answer& answer, Colour colour) {
     constexpr int shown_lines = 3;
-    const Comparison& comparison = result.comparison;
-    const std::string_view line = line_before(step.text, step.cursor);
-    if (!result.keystroke_milliseconds.empty()) {
+    fmt::print("  {:<15} {:>5} of {} tokens encoded, first token after {}\n{}", name,
+               answer.update.tokens_encoded, answer.update.tokens_context,
+               coloured(Stream::out, colour, milliseconds_text(answer.first_token_milliseconds())),
+               completion_view(line_before(step.text, step.cursor), answer.completion.text, shown_lines));
+}
+
+void print_keystrokes(const std::vector<double>& milliseconds) {
+    if (!milliseconds.empty()) {
         fmt::print("  {} keystrokes, each encoded as it is typed: median {}, slowest {}\n",
-                   result.keystroke_milliseconds.size(),
-                   milliseconds_text(median(result.keystroke_milliseconds)),
-                   milliseconds_text(*std::ranges::max_element(result.keystroke_milliseconds)));
+                   milliseconds.size(), milliseconds_text(median(milliseconds)),
+                   milliseconds_text(*std::ranges::max_element(milliseconds)));
     }
-    const auto print_answer = [&](const std::string& name, const Answer& answer, Colour colour) {
-        fmt::print("  {:<15} {:>5} of {} tokens encoded, first token after {}\n{}", name,
-                   answer.update.tokens_encoded, answer.update.tokens_context,
-                   coloured(Stream::out, colour, milliseconds_text(answer.first_token_milliseconds())),
-                   completion_view(line, answer.completion.text, shown_lines));
-    };
-    print_answer(method_name(reuse.method), comparison.edit, Colour::green);
-    print_answer("full recompute", comparison.full, Colour::yellow);
-    fmt::print("\n");
 }
 
 void print_table(const std::vector<StepResult>& results) {
@@ -119,11 +116,19 @@ Result<std::vector<StepResult>> run_steps(const DemoArguments& arguments, const 
             return results;
         }
         PIE_ASSIGN(result.keystroke_milliseconds, type_keys(live, step, arguments.reuse));
+        PIE_ASSIGN(Answer answer,
+                   answer_edit(live, step.text, step.cursor, arguments.reuse, arguments.completion));
+        if (!arguments.json) {
+            print_keystrokes(result.keystroke_milliseconds);
+            print_answer(step, method_name(arguments.reuse.method), answer, Colour::green);
+            (void)flush_output(); // before the long work; the next step asks what became of it
+        }
         PIE_ASSIGN(result.comparison,
-                   compare_with_full(live, reference, step.text, step.cursor, arguments.reuse,
+                   compare_with_full(std::move(answer), live, reference, step.text, step.cursor,
                                      arguments.completion, progress.tokens("full recompute, to compare")));
         if (!arguments.json) {
-            print_step(step, result, arguments.reuse);
+            print_answer(step, "full recompute", result.comparison.full, Colour::yellow);
+            fmt::print("\n");
         }
         results.push_back(std::move(result));
         before = step.text;
@@ -156,7 +161,7 @@ Result<void> run_demo(const DemoArguments& arguments) {
     loaded.engine->set_cancel_flag(&interrupt_flag());
     PIE_ASSIGN(const auto live, create_session(loaded, arguments.run, arguments.completion.n_predict));
     PIE_ASSIGN(const auto reference, create_session(loaded, arguments.run, arguments.completion.n_predict));
-    WorkProgress progress;
+    WorkProgress progress(ProgressTrace::passing);
     if (!arguments.json) {
         fmt::print("{} completes {} ({}), on {} threads, while the file is edited.\n\n", loaded.name,
                    script.file, layout_name(live->layout()), loaded.engine->n_threads());

@@ -15,6 +15,7 @@
 
 #include <cstdio>
 #include <memory>
+#include <utility>
 
 namespace pie {
 namespace {
@@ -75,8 +76,10 @@ Result<void> run_edit(const EditArguments& arguments) {
     PIE_ASSIGN(const auto reference, create_session(loaded, arguments.run, n_predict));
     WorkProgress progress;
     PIE_TRY(live->update(before.text(), cursor_before, {}, progress.tokens("encoding the text before")));
+    PIE_ASSIGN(Answer answer,
+               answer_edit(*live, after.text(), cursor, arguments.reuse, arguments.completion));
     PIE_ASSIGN(const Comparison comparison,
-               compare_with_full(*live, *reference, after.text(), cursor, arguments.reuse,
+               compare_with_full(std::move(answer), *live, *reference, after.text(), cursor,
                                  arguments.completion, progress.tokens("full recompute")));
     print_lines_cut(live->lines_cut());
     if (arguments.json) {

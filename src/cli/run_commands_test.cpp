@@ -2,6 +2,7 @@
 // input.
 
 #include "cli/work_report.h"
+#include "prompt/test_repository_model.h"
 #include "support/program_fixture.h"
 #include "support/tiny_model.h"
 
@@ -115,6 +116,38 @@ TEST_CASE("a file larger than the context is cut to a window, and the user is to
     CHECK(result["prefix_lines_cut"].get<int>() > 0);
     CHECK(result["suffix_lines_cut"].get<int>() > 0);
     CHECK(contains(ended.err, "larger than the context"));
+}
+
+TEST_CASE("a model that knows the files of repositories is told the file's name") {
+    Workplace work;
+    testing::write_tiny_model(test::repository_model(), work.model);
+    const auto n_context = [&](const std::string& name) {
+        const Ended ended = work.complete(work.write(name, code) + ":2:12", {"--json"});
+        REQUIRE(ended.status == 0);
+        return nlohmann::json::parse(ended.out)["context_tokens"].get<size_t>();
+    };
+    CHECK(n_context("zzzzzzzz.py") == n_context("zzzz.py") + 4); // a token each
+}
+
+TEST_CASE("what is offered ends with the block, but where the indentation to end at is given") {
+    Workplace work;
+    const std::string place = work.write("add.py", code) + ":2:5";
+    const auto complete = [&](std::vector<std::string> flags) {
+        flags.insert(flags.begin(), {"complete", place, "-m", work.model, "-n", "200", "--temp", "1.5",
+                                     "--seed", "7", "--json"});
+        const Ended ended = work.run(flags);
+        REQUIRE(ended.status == 0);
+        return nlohmann::json::parse(ended.out);
+    };
+    const auto whole = complete({"--indent", "0"});
+    const auto offered = complete({});
+    const std::string text = whole["completion"];
+    const std::string part = offered["completion"];
+    CHECK(whole["finish"] != "block");
+    CHECK(text.starts_with(part));
+    CHECK(part.size() < text.size());
+    CHECK(offered["finish"] == "block");
+    CHECK(offered["completion_tokens"].get<int>() < whole["completion_tokens"].get<int>());
 }
 
 TEST_CASE("an empty file is completed from nothing") {

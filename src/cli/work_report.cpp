@@ -8,7 +8,20 @@
 
 namespace pie {
 
-WorkProgress::WorkProgress() : progress_(progress_on_stderr()) {}
+namespace {
+
+ProgressOutput output_for(ProgressTrace trace) {
+    ProgressOutput output = progress_on_stderr();
+    if (trace == ProgressTrace::passing) {
+        output.leaves_summary = false;
+        output.style = output.style == ProgressStyle::bar ? ProgressStyle::bar : ProgressStyle::silent;
+    }
+    return output;
+}
+
+} // namespace
+
+WorkProgress::WorkProgress(ProgressTrace trace) : progress_(output_for(trace)) {}
 
 std::function<void(int32_t, int32_t)> WorkProgress::tokens(std::string label) {
     return [this, label = std::move(label), started = false](int32_t done, int32_t total) mutable {
@@ -76,6 +89,8 @@ const char* finish_name(FinishReason reason) {
         return "stop_string";
     case FinishReason::indentation:
         return "indentation";
+    case FinishReason::fence:
+        return "fence";
     case FinishReason::time_limit:
         return "time_limit";
     }

@@ -13,10 +13,13 @@
 
 namespace pie {
 
-// A progress bar for the tokens of one update.
+// A progress bar for the tokens of one update. `passing` ones leave nothing where results are printed between
+// them, so off a terminal nothing at all.
+enum class ProgressTrace { kept, passing };
+
 class WorkProgress {
   public:
-    WorkProgress();
+    explicit WorkProgress(ProgressTrace trace = ProgressTrace::kept);
     std::function<void(int32_t done, int32_t total)> tokens(std::string label);
 
   private:

@@ -37,6 +37,9 @@ Result<void> check_tokens(const Vocabulary& vocabulary, std::span<const TokenId>
 }
 
 Result<void> check_context(const DocumentContext& context) {
+    if (!utf8::is_valid(context.file_name) || !utf8::is_valid(context.repository_name)) {
+        return fail(ErrorCode::corrupt, "a name in the context is not valid UTF-8");
+    }
     for (const ContextChunk& chunk : context.chunks) {
         if (!utf8::is_valid(chunk.text) || !utf8::is_valid(chunk.file_name)) {
             return fail(ErrorCode::corrupt, "a chunk of context is not valid UTF-8");

@@ -73,7 +73,8 @@ void RepositoryContext::join(const DocumentContext& context, const std::vector<c
     }
     chunks_left_out_ = chunks.size() - fitting.size();
     tokens_.clear();
-    const bool is_announced = layout_ == LayoutKind::psm && markers_ && !context.file_name.empty();
+    const bool is_announced =
+        (layout_ == LayoutKind::psm || context.shows_file_name) && markers_ && !context.file_name.empty();
     if (fitting.empty() && !(is_announced && frame <= budget_tokens_)) {
         return;
     }

@@ -10,7 +10,8 @@
 //
 // Others see the texts behind a line that no file holds by accident, the one that llama-server writes. Each
 // part is tokenised by itself, so that a chunk has the same tokens wherever it stands and whatever stands
-// beside it: what comes, goes or changes its place is that chunk alone. Without chunks there are no tokens.
+// beside it: what comes, goes or changes its place is that chunk alone. Without chunks there are no tokens,
+// but for the document's name where it is to be shown.
 //
 // The layout `psm` is llama-server's, to the token: there a document that has a name is announced without
 // chunks too, and chunks stay as they are, where other layouts end their last lines.

@@ -277,6 +277,23 @@ TEST_CASE("the layout at the cursor has llama-server's frame: without chunks, an
     CHECK(narrow.tokens().empty());
 }
 
+TEST_CASE("a document's name is shown without chunks where that is wanted, whatever the layout") {
+    const RepositoryVocabulary known;
+    for (const LayoutKind layout : {LayoutKind::plain, LayoutKind::psm_line}) {
+        RepositoryContext context(known.vocabulary, layout, no_limit);
+        context.set({.file_name = "main.py"});
+        CHECK(context.tokens().empty());
+        context.set({.file_name = "main.py", .shows_file_name = true});
+        Tokens wanted = {repo};
+        append_tokens(wanted, known.of("myproject\n"));
+        wanted.push_back(sep);
+        append_tokens(wanted, known.of("main.py\n"));
+        CHECK(context.tokens() == wanted);
+        context.set({.shows_file_name = true});
+        CHECK(context.tokens().empty());
+    }
+}
+
 TEST_CASE("chunks are whole; one that comes drives out the oldest, one too large none") {
     const RepositoryVocabulary known;
     const std::string line(9, 'x');

@@ -57,6 +57,7 @@ json probability(const Model& model, const TokenProbability& entry, ProbabilityK
 const char* stop_type(FinishReason reason) {
     switch (reason) {
     case FinishReason::end_of_text:
+    case FinishReason::fence: // what follows is no code
         return "eos";
     case FinishReason::stop_string:
         return "word";
@@ -72,7 +73,8 @@ const char* stop_type(FinishReason reason) {
 }
 
 const char* openai_finish_reason(FinishReason reason) {
-    return reason == FinishReason::end_of_text || reason == FinishReason::stop_string ? "stop" : "length";
+    const std::string_view type = stop_type(reason);
+    return type == "eos" || type == "word" ? "stop" : "length";
 }
 
 std::vector<ShownToken> shown_tokens(const Completion& completion) {
@@ -173,6 +175,7 @@ size_t n_tokens_shown(const Completion& completion) {
     switch (completion.finish) {
     case FinishReason::stop_string:
     case FinishReason::indentation:
+    case FinishReason::fence:
     case FinishReason::stopped:
     case FinishReason::time_limit:
         return shown_tokens(completion).size();

@@ -78,6 +78,7 @@ Result<PutDocument> parse_put_document(std::string_view body) {
     put.cursor = read_offset(fields, "cursor").value_or(ByteOffset(put.text.size()));
     put.version = read_version(fields).value_or(put.version);
     put.context.file_name = "filename";
+    put.context.shows_file_name = fields.find("filename") != nullptr;
     fields.string("filename", put.context.file_name);
     put.context.chunks = read_chunks(fields, "context");
     PIE_TRY(fields.result());

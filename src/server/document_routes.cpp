@@ -2,6 +2,7 @@
 
 #include "server/document_request.h"
 #include "server/exchange.h"
+#include "text/fences.h"
 
 #include <fmt/format.h>
 #include <httplib.h>
@@ -81,6 +82,7 @@ void complete(Exchange& exchange) {
         return;
     }
     GenerationRequest& generation = request->generation;
+    generation.options.stop.fence = is_markdown(id_of(exchange)) ? FenceStop::never : FenceStop::anywhere;
     if (const auto taken = take_text_biases(exchange.state.model, generation); !taken) {
         exchange.fail(taken.error());
         return;

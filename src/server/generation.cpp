@@ -23,7 +23,11 @@ Result<Generated> set_and_generate(Session& session, const Prompt& prompt, const
                                    int32_t n_predict_max, const SeveralReceiver& receive,
                                    const std::stop_source& stop) {
     PIE_ASSIGN(const int64_t version, set_prompt(session, prompt));
-    return generate_on(session, version, request, n_predict_max, receive, stop);
+    GenerationRequest settled = request;
+    if (std::holds_alternative<PromptContent>(prompt)) {
+        settled.options.stop.fence = FenceStop::anywhere;
+    }
+    return generate_on(session, version, settled, n_predict_max, receive, stop);
 }
 
 // Hands texts on. Who typed over the request gets what is written by the end of the first line that says

@@ -142,12 +142,13 @@ TEST_CASE("an empty suffix is the end of a file") {
     CHECK(server.ask("/completion", greedy({{"prompt", prefix}, {"suffix", ""}}))["content"] ==
           filled["content"]);
     // Who writes the markers, or other control tokens, means the prompt as it is.
-    const std::string marked = "<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>";
-    CHECK(server.ask("/v1/completions", greedy({{"prompt", marked}, {"suffix", ""}}))["choices"][0]["text"] ==
+    const auto as_it_is = [&](const std::string& prompt) {
+        const json body = greedy({{"prompt", prompt}, {"suffix", ""}, {"cache_prompt", false}});
+        return server.ask("/v1/completions", body)["choices"][0]["text"].get<std::string>();
+    };
+    CHECK(as_it_is("<fim_prefix>" + prefix + "<fim_suffix>" + suffix + "<fim_middle>") ==
           filled_in_by_library(server));
-    const std::string other = "<|endoftext|>" + prefix;
-    CHECK(server.ask("/v1/completions", greedy({{"prompt", other}, {"suffix", ""}}))["choices"][0]["text"] ==
-          continued_by_library(server, other));
+    CHECK(as_it_is("<|endoftext|>" + prefix) == continued_by_library(server, "<|endoftext|>" + prefix));
 }
 
 TEST_CASE("an empty suffix changes nothing for a model without markers, another is refused") {
@@ -166,7 +167,8 @@ TEST_CASE("the last token of a prompt that is text is written anew, unless that 
     const std::string last = server.ask("/detokenize", json{{"tokens", {ids.back()}}})["content"];
     REQUIRE_FALSE(last.empty());
     for (const char* path : {"/completion", "/v1/completions"}) {
-        const json answer = server.ask(path, greedy({{"prompt", text}, {"return_tokens", true}}));
+        const json answer =
+            server.ask(path, greedy({{"prompt", text}, {"return_tokens", true}, {"cache_prompt", false}}));
         const std::string content =
             answer.contains("content") ? answer["content"] : answer["choices"][0]["text"];
         CHECK(content == continued_by_library(server, text));
@@ -175,9 +177,10 @@ TEST_CASE("the last token of a prompt that is text is written anew, unless that 
             CHECK(server.ask("/detokenize", json{{"tokens", answer["tokens"]}})["content"] == last + content);
         }
     }
-    const json as_it_is = server.ask("/completion", greedy({{"prompt", text}, {"token_healing", false}}));
+    const json as_it_is = server.ask(
+        "/completion", greedy({{"prompt", text}, {"token_healing", false}, {"cache_prompt", false}}));
     CHECK(as_it_is["reuse"]["tokens_context"] == ids.size());
-    const json of_tokens = server.ask("/completion", greedy({{"prompt", ids}}));
+    const json of_tokens = server.ask("/completion", greedy({{"prompt", ids}, {"cache_prompt", false}}));
     CHECK(of_tokens["content"] == as_it_is["content"]);
     CHECK(of_tokens["reuse"]["tokens_context"] == ids.size());
     // Behind the end of a line any token may begin.
@@ -318,6 +321,33 @@ TEST_CASE("a bias changes what is written; without weight it is neutral; the end
         drawn["seed"] = seed;
         CHECK(server.ask("/completion", drawn)["tokens_predicted"] == 64);
     }
+}
+
+TEST_CASE("filling in ends before a line of backticks, where the text has none and is no Markdown") {
+    const TestServer server;
+    const auto biased = [](json fields) {
+        fields["logit_bias"] = {{"`", 1000}};
+        return greedy(std::move(fields));
+    };
+    const std::string written(12, '`');
+    const std::string line = "def one():\n";
+    const json filled = server.ask("/infill", biased({{"input_prefix", line}, {"input_suffix", ""}}));
+    CHECK(filled["content"] == "");
+    CHECK(filled["stop_type"] == "eos");
+    const json behind_text = server.ask("/infill", biased({{"input_prefix", "x"}, {"input_suffix", ""}}));
+    // On a line that is begun they are what they are; the first token writes that anew.
+    CHECK(behind_text["content"] == written.substr(1));
+    const json with_fence =
+        server.ask("/infill", biased({{"input_prefix", line}, {"input_suffix", "```\n"}}));
+    CHECK(with_fence["content"] == written);
+    CHECK(server.ask("/completion", biased({{"prompt", line}}))["content"] == written);
+    const auto in_document = [&](const std::string& path) {
+        const auto put = server.client->Put(path, json{{"text", line}}.dump(), "application/json");
+        REQUIRE(put->status == 200);
+        return server.ask(path + "/complete", biased(json::object()))["content"].get<std::string>();
+    };
+    CHECK(in_document("/v1/documents/a.py") == "");
+    CHECK(in_document("/v1/documents/a.md") == written);
 }
 
 TEST_CASE("several completions in one stream, each with its index") {

@@ -2,6 +2,7 @@
 
 #include "base/elapsed.h"
 #include "prompt/blanks.h"
+#include "text/fences.h"
 
 #include <fmt/format.h>
 
@@ -11,6 +12,17 @@
 
 namespace pie {
 namespace {
+
+// At which lines with a fence a text's completion may end.
+FenceStop fence_stop_max(std::string_view text, ByteOffset cursor) {
+    if (has_fences(text)) {
+        return FenceStop::never;
+    }
+    const std::string_view before = text.substr(0, cursor.value);
+    const std::string_view line = before.substr(before.rfind('\n') + 1);
+    return line.find_first_not_of(" \t") == std::string_view::npos ? FenceStop::anywhere
+                                                                   : FenceStop::behind_first_line;
+}
 
 constexpr int32_t n_ctx_default_max = 8192; // more would cost memory that few files need
 // Cells beyond the context: an edit of a full context is placed into them, so that it can be taken back when
@@ -97,6 +109,7 @@ Result<UpdateReport> LiveDocument::update(std::string_view text, ByteOffset curs
     lines_cut_ = {window.prefix_lines_cut, window.suffix_lines_cut};
     // A failed update leaves the sequence that it belonged to.
     begun_ = std::move(begun.text);
+    fence_max_ = fence_stop_max(text, cursor);
     report.milliseconds = milliseconds_since(start);
     return report;
 }
@@ -158,6 +171,7 @@ Result<UpdateReport> LiveDocument::update(std::span<const TokenId> prompt, const
     PIE_ASSIGN(UpdateReport report, update_sequence(tokens, reuse, {}, begun.token));
     lines_cut_ = {};
     begun_ = std::move(begun.text);
+    fence_max_ = FenceStop::anywhere;
     return report;
 }
 
@@ -194,6 +208,7 @@ Result<int32_t> LiveDocument::repair() {
 Result<Completion> LiveDocument::complete(CompletionOptions options, const TextReceiver& receive) {
     const bool is_cut = options.n_predict > room();
     options.n_predict = std::min(options.n_predict, room());
+    options.stop.fence = std::min(options.stop.fence, fence_max_);
     PIE_ASSIGN(Completion completion, pie::complete(sequence_, options, receive, begun_));
     tell_full_context(completion, is_cut);
     return completion;
@@ -203,6 +218,7 @@ Result<std::vector<Completion>> LiveDocument::complete_several(CompletionOptions
                                                                const SeveralReceiver& receive) {
     const bool is_cut = options.n_predict > room();
     options.n_predict = std::min(options.n_predict, room());
+    options.stop.fence = std::min(options.stop.fence, fence_max_);
     PIE_ASSIGN(auto completions, pie::complete_several(sequence_, options, n, receive, begun_));
     for (Completion& completion : completions) {
         tell_full_context(completion, is_cut);

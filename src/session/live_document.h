@@ -67,7 +67,7 @@ class LiveDocument {
     void set_context(const DocumentContext& context) { context_.set(context); }
 
     // What comes at the cursor of the last update. `options.n_predict` is cut to what the
-    // context has room for.
+    // context has room for, and `options.stop.fence` to what the text allows.
     Result<Completion> complete(CompletionOptions options, const TextReceiver& receive = {});
 
     // The same from one cache `n` times; see pie::complete_several.
@@ -123,6 +123,7 @@ class LiveDocument {
     PromptFitter fitter_;
     RepositoryContext context_;
     LinesCut lines_cut_;
+    FenceStop fence_max_ = FenceStop::never; // by the text
     std::string begun_; // stands before the cursor, and is not in the sequence: completions begin with it
     bool is_chosen_ = false; // what to repair in idle time, since the last edit that left something outdated
     std::vector<Position> to_repair_; // what is left of it

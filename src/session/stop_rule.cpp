@@ -14,7 +14,8 @@ bool may_begin(std::string_view tail, std::string_view string) {
 
 } // namespace
 
-StopRule::StopRule(const StopOptions& options) : options_(options) {
+StopRule::StopRule(const StopOptions& options)
+    : options_(options), begins_line_(options.fence == FenceStop::anywhere) {
     std::erase_if(options_.strings, [](const std::string& string) { return string.empty(); });
     for (const std::string& string : options_.strings) {
         length_max_ = std::max(length_max_, string.size());
@@ -25,8 +26,10 @@ StopRule::Step StopRule::push(std::string_view text, double milliseconds) {
     const size_t new_from = text_.size();
     text_ += text;
     std::optional<Cut> cut = find_stop_string(new_from);
-    if (const auto indent = find_small_indent(new_from); indent && (!cut || indent->end < cut->end)) {
-        cut = indent;
+    for (const auto& other : {find_small_indent(new_from), find_fence(new_from)}) {
+        if (other && (!cut || other->end < cut->end)) {
+            cut = other;
+        }
     }
     if (cut) {
         text_.resize(cut->begin);
@@ -82,7 +85,24 @@ std::optional<StopRule::Cut> StopRule::find_small_indent(size_t new_from) {
     return std::nullopt;
 }
 
-// The longest end of the text that begins a stop string, or the end of the line before one.
+std::optional<StopRule::Cut> StopRule::find_fence(size_t new_from) {
+    constexpr size_t n_backticks_min = 3;
+    for (size_t i = new_from; options_.fence != FenceStop::never && i < text_.size(); ++i) {
+        const char c = text_[i];
+        if (begins_line_ && c == '`') {
+            if (++n_backticks_ == n_backticks_min) {
+                return Cut{i + 1, i + 1 - n_backticks_min, FinishReason::fence};
+            }
+            continue;
+        }
+        const bool is_indent = begins_line_ && n_backticks_ == 0 && (c == ' ' || c == '\t');
+        begins_line_ = is_indent || c == '\n';
+        n_backticks_ = 0;
+    }
+    return std::nullopt;
+}
+
+// The longest end of the text that begins a fence or a stop string, or the end of the line before one.
 size_t StopRule::length_held_back() const {
     const std::string_view text(text_);
     const size_t length_end = std::min(length_max_ + 1, text.size() - n_released_ + 1);
@@ -90,10 +110,10 @@ size_t StopRule::length_held_back() const {
         const std::string_view tail = text.substr(text.size() - length);
         if (std::ranges::any_of(options_.strings,
                                 [tail](const std::string& s) { return may_begin(tail, s); })) {
-            return length;
+            return std::max(length, n_backticks_);
         }
     }
-    return 0;
+    return n_backticks_;
 }
 
 std::string_view StopRule::release(size_t end) {

@@ -41,6 +41,7 @@ class StopRule {
     std::optional<Cut> find_stop_string(size_t new_from) const;
     size_t begin_of(const std::string& string, size_t found_at) const;
     std::optional<Cut> find_small_indent(size_t new_from);
+    std::optional<Cut> find_fence(size_t new_from);
     size_t length_held_back() const;
     std::string_view release(size_t end);
 
@@ -48,6 +49,8 @@ class StopRule {
     size_t length_max_ = 0; // of a stop string
     std::string text_;
     size_t n_released_ = 0;
+    bool begins_line_ = false;      // all blanks and backticks so far, where a fence may be
+    size_t n_backticks_ = 0;        // of them
     std::optional<int32_t> indent_; // so far, of a line that holds nothing else yet; none for the first line
 };
 

@@ -50,6 +50,14 @@ bool is_small_indent(const std::string& text, size_t at, int32_t n_indent) {
            static_cast<int32_t>(at - line - 1) < n_indent;
 }
 
+bool is_fence(const std::string& text, size_t at, FenceStop fence) {
+    const size_t line = at == 0 ? std::string::npos : text.rfind('\n', at - 1);
+    const size_t begin = line == std::string::npos ? 0 : line + 1;
+    const bool counts =
+        fence == FenceStop::anywhere || (fence == FenceStop::behind_first_line && line != std::string::npos);
+    return counts && text.find_first_not_of(" \t", begin) == at && text.substr(at, 3) == "```";
+}
+
 // The definition: the shortest beginning of the text that shows that it is over.
 Outcome naive(const StopOptions& options, const std::string& text) {
     for (size_t end = 1; end <= text.size(); ++end) {
@@ -63,6 +71,9 @@ Outcome naive(const StopOptions& options, const std::string& text) {
         }
         if (length > 0) {
             return {text.substr(0, end - length), FinishReason::stop_string, {}};
+        }
+        if (end > 2 && is_fence(beginning, end - 3, options.fence)) {
+            return {text.substr(0, end - 3), FinishReason::fence, {}};
         }
         if (end > 1 && is_small_indent(text, end - 1, options.n_indent)) {
             return {text.substr(0, end - 1), FinishReason::indentation, {}};
@@ -119,6 +130,24 @@ TEST_CASE("a line that is indented less than n_indent ends the text") {
     CHECK(run({}, {"y()\nz()"}) == Outcome{"y()\nz()", {}, {}});
 }
 
+TEST_CASE("a line that begins with three backticks ends the text") {
+    const StopOptions later{.fence = FenceStop::behind_first_line};
+    const StopOptions anywhere{.fence = FenceStop::anywhere};
+    CHECK(run(later, {"a\n``", "`\nb"}) == Outcome{"a\n", FinishReason::fence, {}});
+    CHECK(run(later, {"a\n``", "`\nb"}).after_each == "a\n||");
+    CHECK(run(later, {"a\n  ```py"}) == Outcome{"a\n  ", FinishReason::fence, {}});
+    CHECK(run(later, {"a\n``", "b\n"}).after_each == "a\n|``b\n|");
+    CHECK(run(later, {"a\n`", "\n`", "` `"}) == Outcome{"a\n`\n`` `", {}, {}});
+    CHECK(run(later, {"a\nx ```"}) == Outcome{"a\nx ```", {}, {}});
+    CHECK(run(later, {"```\na"}) == Outcome{"```\na", {}, {}});
+    CHECK(run(anywhere, {"``", "`"}) == Outcome{"", FinishReason::fence, {}});
+    CHECK(run(anywhere, {" ", "```"}) == Outcome{" ", FinishReason::fence, {}});
+    CHECK(run(anywhere, {"x```\n```"}) == Outcome{"x```\n", FinishReason::fence, {}});
+    CHECK(run({}, {"a\n```"}) == Outcome{"a\n```", {}, {}});
+    CHECK(run({.strings = {"a\n`"}, .fence = FenceStop::anywhere}, {"a\n```"}) ==
+          Outcome{"", FinishReason::stop_string, {}});
+}
+
 TEST_CASE("the time limit takes effect with a line break") {
     const StopOptions options{.predict_milliseconds_max = 100};
     CHECK(run(options, {"a", "b", "c"}, 101) == Outcome{"abc", {}, {}});
@@ -135,10 +164,11 @@ TEST_CASE("random texts in random pieces end where the definition says") {
         std::mt19937 random(seed);
         const auto random_text = [&random](size_t length_max) {
             std::string text(random() % (length_max + 1), ' ');
-            std::ranges::generate(text, [&random] { return "ab \n\r"[random() % 5]; });
+            std::ranges::generate(text, [&random] { return "ab \n\r```"[random() % 8]; });
             return text;
         };
-        StopOptions options{.n_indent = static_cast<int32_t>(random() % 3)};
+        StopOptions options{.n_indent = static_cast<int32_t>(random() % 3),
+                            .fence = static_cast<FenceStop>(random() % 3)};
         for (auto n = random() % 4; n > 0; --n) {
             options.strings.push_back(random_text(5));
         }
