@@ -12,8 +12,9 @@
 // part is tokenised by itself, so that a chunk has the same tokens wherever it stands and whatever stands
 // beside it: what comes, goes or changes its place is that chunk alone. Without chunks there are no tokens.
 //
-// The layout `psm` is llama-server's, to the token: there a document that has a name is announced without
-// chunks too, and chunks stay as they are, where other layouts end their last lines.
+// The layout `psm` is llama-server's, to the token, but for spaces that are not in the text
+// (prompt/inner_text.h): there a document that has a name is announced without chunks too, and chunks stay as
+// they are, where other layouts end their last lines.
 //
 // Thread rule: one thread at a time.
 

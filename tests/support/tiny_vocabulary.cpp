@@ -103,12 +103,15 @@ void add_sentence_piece(gguf_context* gguf) {
         tokens.add(blanks, token_normal);
         blanks += blanks;
     }
-    for (const char* word : {"re", "tu", "rn", "ret", "urn", "return", "in", "int"}) {
+    for (const char* word : {"re", "tu", "rn", "turn", "return", "in", "int"}) {
         tokens.add(word, token_normal);
         tokens.add(blank + word, token_normal);
     }
     for (char letter = 'a'; letter <= 'z'; ++letter) {
         tokens.add({letter}, token_normal);
+    }
+    for (const char* mark : {";", "}"}) {
+        tokens.add(mark, token_normal);
     }
     for (const char letter : std::string_view("abcdefxyz};")) {
         tokens.add(blank + letter, token_normal);
