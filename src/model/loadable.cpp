@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -15,6 +16,19 @@ namespace {
 
 constexpr size_t buffer_alignment = 32; // of ggml's CPU buffers, which map the file as it lies on the disk
 
+// Blanks stay as they are in the pieces that "whitespace" splits a text into, and libllama's search for
+// merges takes none.
+Result<void> check_pre_tokenizer(const Metadata& metadata) {
+    PIE_ASSIGN(const std::optional<std::string> name, metadata.find_string("tokenizer.ggml.pre"));
+    if (name == "whitespace") {
+        return fail(ErrorCode::unsupported,
+                    fmt::format("{}: pre-tokenizer 'whitespace' (tokenizer.ggml.pre) is not supported, as "
+                                "libllama would end the program at two blanks in a row; use another model",
+                                metadata.path().string()));
+    }
+    return {};
+}
+
 Result<void> check_vocabulary(const Metadata& metadata) {
     PIE_ASSIGN(const std::string kind, metadata.require_string("tokenizer.ggml.model"));
     if (kind != "gpt2" && kind != "llama") {
@@ -23,6 +37,9 @@ Result<void> check_vocabulary(const Metadata& metadata) {
             fmt::format("{}: tokenizer '{}' is not supported; supported are gpt2 (byte-level BPE) and "
                         "llama (SentencePiece)",
                         metadata.path().string(), kind));
+    }
+    if (kind == "gpt2") { // the only kind that has pre-tokenizers
+        PIE_TRY(check_pre_tokenizer(metadata));
     }
     PIE_ASSIGN(const std::vector<std::string_view> tokens, metadata.require_strings("tokenizer.ggml.tokens"));
     if (tokens.empty()) {

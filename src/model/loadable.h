@@ -15,8 +15,8 @@
 
 namespace pie {
 
-// Errors: corrupt, unsupported (another tokenizer than byte-level BPE or SentencePiece; a later part of a
-// split model).
+// Errors: corrupt, unsupported (another tokenizer than byte-level BPE or SentencePiece; a pre-tokenizer that
+// ends the program; a later part of a split model).
 Result<void> check_loadable(const Metadata& metadata);
 
 // What is wrong with a file that loads all the same, a sentence each: its vocabulary may not be the one that

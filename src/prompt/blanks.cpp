@@ -1,5 +1,7 @@
 #include "prompt/blanks.h"
 
+#include "prompt/inner_text.h"
+
 #include <string>
 #include <vector>
 
@@ -9,7 +11,7 @@ std::optional<TokenId> blanks_before_word(const Vocabulary& vocabulary, std::str
     if (blanks.empty() || blanks.find_first_not_of(" \t\r\n") != std::string_view::npos) {
         return {};
     }
-    const std::vector<TokenId> tokens = vocabulary.tokenize(std::string(blanks) + "word");
+    const std::vector<TokenId> tokens = tokenize_inside(vocabulary, std::string(blanks) + "word");
     const std::string first = vocabulary.piece(tokens.front());
     return first.size() + 1 == blanks.size() ? std::optional(tokens.front()) : std::nullopt;
 }

@@ -1,9 +1,10 @@
 #include "prompt/cut_rule.h"
 
-#include "base/check.h"
+#include "prompt/inner_text.h"
 
 #include <algorithm>
 #include <array>
+#include <string>
 
 // Two kinds of places can be safe to cut at. A word place is in front of a space that follows a visible ASCII
 // character (! to ~). A line place is behind a line break between two visible ASCII characters, the second of
@@ -30,8 +31,8 @@
 // side do not depend on those on the other.
 //
 // SentencePiece puts a space in front of a text, and behind each author-defined token. A part that does not
-// begin the text is therefore tokenised behind a lead of which it could be cut off by this very rule, and the
-// lead's tokens are dropped; and a place behind an author-defined token is not safe.
+// begin the text is therefore tokenised without that space (prompt/inner_text.h); and a place behind an
+// author-defined token is not safe.
 //
 // As a guard against a tokeniser that does none of this, the rule is tried on a text full of such places, and
 // a vocabulary that fails has no safe places. Neither have the other kinds (WordPiece, unigram, RWKV, ...).
@@ -89,9 +90,6 @@ CutRule::CutRule(const Vocabulary& vocabulary) : vocabulary_(&vocabulary) {
     }
     exclude_bytes_joined_by_tokens();
     exclude_user_defined_tokens();
-    if (type == LLAMA_VOCAB_TYPE_SPM) {
-        prepare_leads();
-    }
     if (!holds_for_probe()) {
         forbid_cuts();
     }
@@ -107,16 +105,12 @@ bool CutRule::may_cut(std::string_view text, size_t place) const {
     return text[place - 1] == '\n' && is_visible(text[place - 2]) && line_begins_[index_of(text[place])];
 }
 
-void CutRule::append_tokens(std::string_view text, size_t begin, size_t end,
+void CutRule::append_tokens(std::string_view text, size_t begin, size_t end, bool is_inside,
                             std::vector<TokenId>& tokens) const {
-    const Lead none;
-    const Lead& lead = begin == 0 ? none : text[begin] == ' ' ? word_lead_ : line_lead_;
     const std::string_view part = text.substr(begin, end - begin);
-    const std::vector<TokenId> found = lead.text.empty()
-                                           ? vocabulary_->tokenize(part)
-                                           : vocabulary_->tokenize(lead.text + std::string(part));
-    PIE_CHECK(found.size() >= lead.token_count, "a text has fewer tokens than its beginning");
-    tokens.insert(tokens.end(), found.begin() + static_cast<std::ptrdiff_t>(lead.token_count), found.end());
+    const std::vector<TokenId> found =
+        begin > 0 || is_inside ? tokenize_inside(*vocabulary_, part) : vocabulary_->tokenize(part);
+    tokens.insert(tokens.end(), found.begin(), found.end());
 }
 
 void CutRule::exclude_bytes_joined_by_tokens() {
@@ -158,25 +152,13 @@ void CutRule::exclude_user_defined_tokens() {
     }
 }
 
-void CutRule::prepare_leads() {
-    constexpr char letter = 'a';
-    if (!word_ends_[index_of(letter)]) {
-        word_ends_.reset();
-    }
-    word_lead_.text = std::string(1, letter);
-    line_lead_.text = std::string(1, letter) + "\n";
-    for (Lead* lead : {&word_lead_, &line_lead_}) {
-        lead->token_count = vocabulary_->tokenize(lead->text).size();
-    }
-}
-
 bool CutRule::holds_for_probe() const {
     const std::string text = probe_text();
     std::vector<TokenId> tokens;
     size_t begin = 0;
     for (size_t place = 1; place <= text.size(); ++place) {
         if (place == text.size() || may_cut(text, place)) {
-            append_tokens(text, begin, place, tokens);
+            append_tokens(text, begin, place, false, tokens);
             begin = place;
         }
     }

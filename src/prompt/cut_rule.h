@@ -11,7 +11,6 @@
 #include <pie/types.h>
 
 #include <bitset>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -28,8 +27,10 @@ class CutRule {
     bool may_cut(std::string_view text, size_t place) const;
 
     // Appends the tokens of bytes [begin, end) of `text`, which are not empty. Both ends are places where it
-    // may be cut, or its own ends.
-    void append_tokens(std::string_view text, size_t begin, size_t end, std::vector<TokenId>& tokens) const;
+    // may be cut, or its own ends. Those of the whole text are Vocabulary::tokenize's, or with `is_inside`
+    // the tokens of prompt/inner_text.h.
+    void append_tokens(std::string_view text, size_t begin, size_t end, bool is_inside,
+                       std::vector<TokenId>& tokens) const;
 
     // False where may_cut is never true.
     bool can_cut() const { return word_ends_.any() || line_begins_.any(); }
@@ -37,24 +38,14 @@ class CutRule {
   private:
     using Bytes = std::bitset<256>;
 
-    // A text to put in front of a part, because this vocabulary's tokeniser treats the beginning of a text
-    // specially, and the number of tokens to drop again.
-    struct Lead {
-        std::string text;
-        size_t token_count = 0;
-    };
-
     void exclude_bytes_joined_by_tokens();
     void exclude_user_defined_tokens();
-    void prepare_leads();
     bool holds_for_probe() const;
     void forbid_cuts();
 
     const Vocabulary* vocabulary_;
     Bytes word_ends_;   // in front of a place before a space
     Bytes line_begins_; // behind a place after a line break
-    Lead word_lead_;
-    Lead line_lead_;
 };
 
 } // namespace pie

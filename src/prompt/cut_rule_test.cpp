@@ -18,7 +18,7 @@ void check_all_cuts(const CutRule& rule, const Vocabulary& vocabulary, const std
     size_t begin = 0;
     for (size_t place = 1; place <= text.size(); ++place) {
         if (place == text.size() || rule.may_cut(text, place)) {
-            rule.append_tokens(text, begin, place, tokens);
+            rule.append_tokens(text, begin, place, false, tokens);
             begin = place;
         }
     }

@@ -9,7 +9,7 @@ LayoutKind default_layout(const Vocabulary& vocabulary) {
 PromptLayout::PromptLayout(const Vocabulary& vocabulary, LayoutKind kind,
                            const std::shared_ptr<const CutRule>& rule)
     : vocabulary_(&vocabulary), kind_(kind), beginning_(vocabulary.beginning()), markers_(vocabulary.fim()),
-      prefix_(rule), suffix_(rule), line_(rule) {}
+      prefix_(rule), suffix_(rule, TokenizedText::Place::inside), line_(rule, TokenizedText::Place::inside) {}
 
 Result<PromptLayout> PromptLayout::create(const Vocabulary& vocabulary, LayoutKind kind) {
     if (kind != LayoutKind::plain && !vocabulary.fim()) {
@@ -24,8 +24,9 @@ Result<PromptLayout> PromptLayout::create(const Vocabulary& vocabulary, LayoutKi
 
 // The beginning of the sequence stands in front of the first marker, as llama.cpp's server puts it.
 std::vector<TokenId> PromptLayout::tokens(const PromptText& text) {
-    const size_t line_begin =
-        kind_ == LayoutKind::psm_line ? text.prefix.rfind('\n') + 1 : text.prefix.size();
+    // Without a marker between them the cursor's line is tokenised with the lines before it.
+    const bool has_line = kind_ == LayoutKind::psm_line && markers_->middle;
+    const size_t line_begin = has_line ? text.prefix.rfind('\n') + 1 : text.prefix.size();
     const std::vector<TokenId>& prefix = prefix_.update(text.prefix.substr(0, line_begin));
     const std::vector<TokenId>& suffix = suffix_.update(kind_ == LayoutKind::plain ? "" : text.suffix);
     const std::vector<TokenId>& line = line_.update(text.prefix.substr(line_begin));

@@ -42,7 +42,8 @@ class PromptLayout {
     static Result<PromptLayout> create(const Vocabulary& vocabulary, LayoutKind kind);
 
     // The whole prompt, the model's beginning-of-sequence token included where it wants one. Equal, token for
-    // token, to tokenising the parts from scratch.
+    // token, to tokenising the parts from scratch: the prefix as the beginning of a text, what stands behind
+    // it as prompt/inner_text.h does.
     std::vector<TokenId> tokens(const PromptText& text);
 
     LayoutKind kind() const { return kind_; }
@@ -61,7 +62,7 @@ class PromptLayout {
     std::optional<FimMarkers> markers_;
     TokenizedText prefix_;
     TokenizedText suffix_;
-    TokenizedText line_; // of psm_line, the prefix's last line
+    TokenizedText line_; // of psm_line, the prefix's last line, where a marker stands before it
 };
 
 } // namespace pie

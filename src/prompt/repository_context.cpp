@@ -1,5 +1,7 @@
 #include "prompt/repository_context.h"
 
+#include "prompt/inner_text.h"
+
 #include <string>
 #include <utility>
 
@@ -21,7 +23,7 @@ RepositoryContext::RepositoryContext(const Vocabulary& vocabulary, LayoutKind la
         markers_ = markers;
         return;
     }
-    separator_ = vocabulary.tokenize(plain_separator);
+    separator_ = tokenize_inside(vocabulary, plain_separator);
     if (layout == LayoutKind::plain) {
         document_separator_ = separator_;
     }
@@ -91,7 +93,7 @@ void RepositoryContext::append_named(std::optional<TokenId> marker, std::string_
                                      Tokens& tokens) const {
     if (marker) {
         tokens.push_back(*marker);
-        append(tokens, vocabulary_->tokenize(std::string(name) + "\n"));
+        append(tokens, tokenize_inside(*vocabulary_, std::string(name) + "\n"));
     }
 }
 
@@ -102,7 +104,7 @@ RepositoryContext::Tokens RepositoryContext::chunk_tokens(const ContextChunk& ch
     }
     // What follows begins on a line of its own.
     const bool is_open = layout_ != LayoutKind::psm && !chunk.text.empty() && chunk.text.back() != '\n';
-    append(tokens, vocabulary_->tokenize(is_open ? chunk.text + "\n" : chunk.text));
+    append(tokens, tokenize_inside(*vocabulary_, is_open ? chunk.text + "\n" : chunk.text));
     return tokens;
 }
 

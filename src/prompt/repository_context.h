@@ -13,8 +13,9 @@
 // beside it: what comes, goes or changes its place is that chunk alone. Without chunks there are no tokens,
 // but for the document's name where it is to be shown.
 //
-// The layout `psm` is llama-server's, to the token: there a document that has a name is announced without
-// chunks too, and chunks stay as they are, where other layouts end their last lines.
+// The layout `psm` is llama-server's, to the token, but for spaces that are not in the text
+// (prompt/inner_text.h): there a document that has a name is announced without chunks too, and chunks stay as
+// they are, where other layouts end their last lines.
 //
 // Thread rule: one thread at a time.
 

@@ -1,3 +1,4 @@
+#include "prompt/inner_text.h"
 #include "prompt/repository_context.h"
 #include "prompt/test_repository_model.h"
 #include "prompt/test_vocabularies.h"
@@ -56,22 +57,22 @@ class Oracle {
         }
         if (has_markers) {
             tokens.push_back(*vocabulary_.fim()->repository);
-            append_tokens(tokens, vocabulary_.tokenize(wanted.repository_name + "\n"));
+            append_tokens(tokens, tokenize_inside(vocabulary_, wanted.repository_name + "\n"));
             for (const ContextChunk& chunk : wanted.chunks) {
                 tokens.push_back(*vocabulary_.fim()->file_separator);
-                append_tokens(tokens, vocabulary_.tokenize(chunk.file_name + "\n"));
-                append_tokens(tokens, vocabulary_.tokenize(closed(chunk.text)));
+                append_tokens(tokens, tokenize_inside(vocabulary_, chunk.file_name + "\n"));
+                append_tokens(tokens, tokenize_inside(vocabulary_, closed(chunk.text)));
             }
             tokens.push_back(*vocabulary_.fim()->file_separator);
-            append_tokens(tokens, vocabulary_.tokenize(wanted.file_name + "\n"));
+            append_tokens(tokens, tokenize_inside(vocabulary_, wanted.file_name + "\n"));
             return tokens;
         }
         for (const ContextChunk& chunk : wanted.chunks) {
-            append_tokens(tokens, vocabulary_.tokenize("\n\n--- snippet ---\n\n"));
-            append_tokens(tokens, vocabulary_.tokenize(closed(chunk.text)));
+            append_tokens(tokens, tokenize_inside(vocabulary_, "\n\n--- snippet ---\n\n"));
+            append_tokens(tokens, tokenize_inside(vocabulary_, closed(chunk.text)));
         }
         if (layout_ == LayoutKind::plain) {
-            append_tokens(tokens, vocabulary_.tokenize("\n\n--- snippet ---\n\n"));
+            append_tokens(tokens, tokenize_inside(vocabulary_, "\n\n--- snippet ---\n\n"));
         }
         return tokens;
     }
@@ -102,7 +103,7 @@ class Oracle {
         tokens.push_back(vocabulary_.fim()->prefix);
         append_tokens(tokens, vocabulary_.tokenize(text.substr(0, cursor)));
         tokens.push_back(vocabulary_.fim()->suffix);
-        append_tokens(tokens, vocabulary_.tokenize(text.substr(cursor)));
+        append_tokens(tokens, tokenize_inside(vocabulary_, text.substr(cursor)));
         tokens.push_back(*vocabulary_.fim()->middle);
         return tokens;
     }

@@ -95,7 +95,7 @@ const std::vector<TokenId>& TokenizedText::update(std::string_view text) {
         }
         place = place + part_bytes_min < end ? place : end;
         const size_t token_count = tokens.size();
-        rule_->append_tokens(text, begin, place, tokens);
+        rule_->append_tokens(text, begin, place, place_ == Place::inside, tokens);
         parts.push_back({.byte_count = place - begin, .token_count = tokens.size() - token_count});
         begin = place;
     }

@@ -20,7 +20,10 @@ namespace pie {
 
 class TokenizedText {
   public:
-    explicit TokenizedText(std::shared_ptr<const CutRule> rule) : rule_(std::move(rule)) {}
+    enum class Place { beginning, inside }; // of the prompt: see prompt/inner_text.h
+
+    explicit TokenizedText(std::shared_ptr<const CutRule> rule, Place place = Place::beginning)
+        : rule_(std::move(rule)), place_(place) {}
 
     // Replaces the text. `text` is valid UTF-8. Returns the tokens, valid until the next update.
     const std::vector<TokenId>& update(std::string_view text);
@@ -43,6 +46,7 @@ class TokenizedText {
     PartRange changed_parts(std::string_view text) const;
 
     std::shared_ptr<const CutRule> rule_;
+    Place place_;
     std::string text_;
     std::vector<TokenId> tokens_;
     std::vector<Part> parts_;

@@ -1,6 +1,7 @@
 #include "prompt/window.h"
 
 #include "base/check.h"
+#include "prompt/inner_text.h"
 
 #include <fmt/format.h>
 
@@ -92,7 +93,7 @@ Side::Side(const Vocabulary& vocabulary, std::string_view text, Direction direct
 // Between two distances from the cursor.
 size_t Side::count(size_t begin, size_t end) const {
     const size_t at = direction_ == Direction::forward ? begin : text_.size() - end;
-    return vocabulary_->tokenize(text_.substr(at, end - begin)).size();
+    return tokenize_inside(*vocabulary_, text_.substr(at, end - begin)).size();
 }
 
 // The distance at which the line ends that begins (seen from the cursor) at `from`.

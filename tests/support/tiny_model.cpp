@@ -6,73 +6,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cmath>
 #include <numeric>
 #include <random>
-#include <string_view>
 #include <system_error>
 #include <vector>
 
 namespace pie::testing {
 namespace {
-
-// Byte-level BPE writes each byte as a printable character: itself where it is one, else one from U+0100 on.
-std::string byte_token(int byte) {
-    const auto is_printable = [](int b) {
-        return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || (b >= 174 && b <= 255);
-    };
-    int code = byte;
-    if (!is_printable(byte)) {
-        code = 256;
-        for (int b = 0; b < byte; ++b) {
-            code += is_printable(b) ? 0 : 1;
-        }
-    }
-    if (code < 128) {
-        return {static_cast<char>(code)};
-    }
-    return {static_cast<char>(0xC0 | (code >> 6)), static_cast<char>(0x80 | (code & 0x3F))};
-}
-
-void add_vocabulary(gguf_context* gguf) {
-    constexpr int32_t token_normal = 1;
-    constexpr int32_t token_control = 3;
-    const std::array control = {"<|endoftext|>", "<fim_prefix>", "<fim_suffix>", "<fim_middle>"};
-    std::vector<std::string> tokens;
-    std::vector<std::string> merges;
-    for (int byte = 0; byte < 256; ++byte) {
-        tokens.push_back(byte_token(byte));
-    }
-    for (const char first : std::string_view("aeiou")) {
-        for (const char second : std::string_view("nrstldmcpbgf")) {
-            tokens.push_back({first, second});
-            merges.push_back({first, ' ', second});
-        }
-    }
-    std::vector<int32_t> types(tokens.size(), token_normal);
-    for (const char* token : control) {
-        tokens.emplace_back(token);
-        types.push_back(token_control);
-    }
-    PIE_CHECK(tokens.size() == tiny_vocabulary_size, "the header promises the vocabulary's size");
-    const auto set_strings = [gguf](const char* key, const std::vector<std::string>& strings) {
-        std::vector<const char*> pointers;
-        for (const std::string& string : strings) {
-            pointers.push_back(string.c_str());
-        }
-        gguf_set_arr_str(gguf, key, pointers.data(), pointers.size());
-    };
-    gguf_set_val_str(gguf, "tokenizer.ggml.model", "gpt2");
-    gguf_set_val_str(gguf, "tokenizer.ggml.pre", "gpt-2");
-    set_strings("tokenizer.ggml.tokens", tokens);
-    set_strings("tokenizer.ggml.merges", merges);
-    gguf_set_arr_data(gguf, "tokenizer.ggml.token_type", GGUF_TYPE_INT32, types.data(), types.size());
-    gguf_set_val_u32(gguf, "tokenizer.ggml.bos_token_id", tiny_vocabulary_size - 4);
-    gguf_set_val_u32(gguf, "tokenizer.ggml.eos_token_id", tiny_vocabulary_size - 4);
-    gguf_set_val_bool(gguf, "tokenizer.ggml.add_bos_token", false);
-}
 
 void add_hyperparameters(gguf_context* gguf, const TinyModel& m) {
     const auto key = [&m](const char* name) { return m.architecture + "." + name; };
@@ -268,7 +210,7 @@ void rename_tokens(gguf_context* gguf, const std::map<std::string, std::string>&
 void write_tiny_model(const TinyModel& description, const std::filesystem::path& path) {
     gguf_context* gguf = gguf_init_empty();
     add_hyperparameters(gguf, description);
-    add_vocabulary(gguf);
+    add_tiny_vocabulary(gguf, description.vocabulary);
     if (description.spoil) {
         description.spoil(gguf);
     }

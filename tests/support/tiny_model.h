@@ -1,11 +1,12 @@
 #pragma once
 
 // Writes small random models as GGUF files, so that tests of the engine need no download: every architecture
-// of model/hyperparameters.h, with a byte-level BPE vocabulary that libllama takes. The same description and
-// seed give the same file. A test can spoil the metadata or leave tensors out, to see what becomes of damaged
-// files.
+// of model/hyperparameters.h, with a vocabulary that libllama takes. The same description and seed give the
+// same file. A test can spoil the metadata or leave tensors out, to see what becomes of damaged files.
 //
 // Thread rule: none of its own; each call writes one file.
+
+#include "support/tiny_vocabulary.h"
 
 #include <ggml.h>
 #include <gguf.h>
@@ -17,10 +18,6 @@
 #include <string>
 
 namespace pie::testing {
-
-// 256 byte tokens, some pairs, four control tokens at the end: <|endoftext|> and the fill-in-the-middle
-// markers.
-constexpr int32_t tiny_vocabulary_size = 320;
 
 struct TinyModel {
     std::string architecture = "llama";
@@ -39,6 +36,7 @@ struct TinyModel {
     bool has_tied_output = false; // the output matrix is the embedding
     bool has_all_biases = false;  // llama and granite may have them, qwen2 has those of the attention
     uint32_t seed = 1;
+    TinyVocabulary vocabulary = TinyVocabulary::byte_level;
 
     std::function<void(gguf_context*)> spoil = {};     // called on the whole metadata before it is written
     std::string left_out_tensor = {};                  // not written
