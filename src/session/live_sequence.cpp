@@ -265,12 +265,10 @@ size_t LiveSequence::next_piece(size_t n_left, const Job& job) const {
     if (job.piece_milliseconds <= 0) {
         return std::min(n_left, n_batch);
     }
-    double milliseconds = job.piece_milliseconds;
-    if (job.until) {
-        const double left = Milliseconds(*job.until - std::chrono::steady_clock::now()).count();
-        milliseconds = left > 0 ? std::min(left, milliseconds) : milliseconds;
-    }
-    const auto n = static_cast<size_t>(piece_size_.within(milliseconds));
+    const double left = job.until ? Milliseconds(*job.until - std::chrono::steady_clock::now()).count() : 0.0;
+    const bool is_limited = left > 0 && left < job.piece_milliseconds;
+    const auto n = static_cast<size_t>(is_limited ? piece_size_.within(left)
+                                                  : piece_size_.about(job.piece_milliseconds));
     const bool is_nearly_all = n_left < n + static_cast<size_t>(piece_size_.least());
     return std::min(is_nearly_all ? n_left : n, n_batch);
 }

@@ -18,6 +18,9 @@ class PieceSize {
 
     // Tokens of the next piece, if there are so many.
     int32_t within(double milliseconds) const;
+    // The same for a time that is no limit: not so few that each costs much more than in a long piece,
+    // however slow the model is, unless pieces are being cut.
+    int32_t about(double milliseconds) const;
     int32_t least() const { return n_min_; }
     bool must_end() const { return must_end_; }
 
