@@ -139,6 +139,20 @@ TEST_CASE("SentencePiece takes long runs of any kind of character") {
     check_runs((*model)->vocabulary(), long_run_bytes);
 }
 
+TEST_CASE("a control token's name is one token wherever it stands behind a long run") {
+    const auto model = load_split_by("gpt-2");
+    REQUIRE_MESSAGE(model, model.error().message);
+    const Vocabulary& vocabulary = (*model)->vocabulary();
+    const std::vector<TokenId> marker = vocabulary.tokenize_markup("<fim_prefix>");
+    REQUIRE(marker.size() == 1);
+    for (size_t n = 4070; n < 4110; ++n) { // 4,096 bytes are tokenised at once
+        CAPTURE(n);
+        const std::vector<TokenId> tokens =
+            vocabulary.tokenize_markup(std::string(n, 'z') + "<fim_prefix>yy");
+        CHECK(std::ranges::count(tokens, marker.front()) == 1);
+    }
+}
+
 TEST_CASE("the pre-tokenizer on whose pieces libllama ends the program is refused") {
     const auto refused = load_split_by("whitespace");
     REQUIRE(!refused);
