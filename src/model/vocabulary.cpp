@@ -43,12 +43,15 @@ bool is_letter(char c) {
 // vocabularies (DeepSeek's, Mistral's, Seed-Coder's) with std::regex, whose recursion overflows the stack on
 // some ten thousand characters that one expression matches: a run of white space, or of characters without
 // any, which minified files have, or (EXAONE's) of words with one space between them. So such a run is cut,
-// one of words in front of a space. Other cuts lie inside of runs alone, hence where prompt/cut_rule never
-// cuts.
+// one of words in front of a space. Of digits, whose groups SuperBPE's expressions count from the end for
+// each digit again, fewer are taken, and threes of them, by which many vocabularies split. Other cuts lie
+// inside of runs alone, hence where prompt/cut_rule never cuts.
 size_t safe_length(std::string_view text) {
     constexpr size_t run_bytes_max = 4096;
+    constexpr size_t digits_max = 1023;
     size_t run_begin = 0;
     size_t words_begin = 0;
+    size_t digits_begin = 0;
     Spacing run = Spacing::either;
     for (size_t i = 0; i < text.size(); ++i) {
         if ((static_cast<unsigned char>(text[i]) & 0xC0U) == 0x80U) {
@@ -56,6 +59,11 @@ size_t safe_length(std::string_view text) {
         }
         const bool is_behind_word = text[i] == ' ' && i > words_begin && text[i - 1] != ' ';
         if (i - run_begin >= run_bytes_max || (is_behind_word && i - words_begin >= run_bytes_max)) {
+            return i;
+        }
+        if (text[i] < '0' || text[i] > '9') {
+            digits_begin = i + 1;
+        } else if (i - digits_begin >= digits_max) {
             return i;
         }
         if (!is_letter(text[i]) && !is_behind_word) {
@@ -100,11 +108,29 @@ std::vector<TokenId> Vocabulary::tokenize_parts(std::string_view text, ControlNa
     tokens.reserve(text.size() / 2);
     const bool splits = llama_vocab_type(vocab_) == LLAMA_VOCAB_TYPE_BPE;
     while (!text.empty()) {
-        const size_t length = splits ? safe_length(text) : text.size();
+        size_t length = splits ? safe_length(text) : text.size();
+        if (names == ControlNames::become_tokens && length < text.size()) {
+            length = length_outside_of_names(text, length);
+        }
         append_tokens(text.substr(0, length), names, tokens);
         text.remove_prefix(length);
     }
     return tokens;
+}
+
+// So that no name of a control token is cut: up to the first one that `length` lies within.
+size_t Vocabulary::length_outside_of_names(std::string_view text, size_t length) const {
+    size_t outside = length;
+    for (TokenId token(0); token.value < size(); ++token.value) {
+        if (!is_control(token)) {
+            continue;
+        }
+        const std::string_view name = llama_vocab_get_text(vocab_, token.value);
+        const size_t reach = std::min(length, name.size()) - 1;
+        const size_t at = text.substr(0, length + reach).find(name, length - reach);
+        outside = std::min(outside, at);
+    }
+    return outside > 0 ? outside : length;
 }
 
 void Vocabulary::append_tokens(std::string_view text, ControlNames names,

@@ -67,6 +67,7 @@ class Vocabulary {
     enum class ControlNames { stay_text, become_tokens };
 
     std::vector<TokenId> tokenize_parts(std::string_view text, ControlNames names) const;
+    size_t length_outside_of_names(std::string_view text, size_t length) const;
     void append_tokens(std::string_view text, ControlNames names, std::vector<TokenId>& tokens) const;
 
     std::optional<TokenId> token_called(const char* name) const;

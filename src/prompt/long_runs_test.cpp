@@ -6,6 +6,7 @@
 // long ones for one name of each expression, and short ones for the others.
 
 #include "model/model.h"
+#include "prompt/inner_text.h"
 #include "support/tiny_model.h"
 
 #include <doctest/doctest.h>
@@ -98,18 +99,14 @@ std::string run_of(std::string_view part, size_t bytes) {
     return run;
 }
 
-void check_runs(const char* name, size_t bytes) {
-    CAPTURE(std::string(name));
-    const auto model = load_split_by(name);
-    REQUIRE_MESSAGE(model, model.error().message);
-    const Vocabulary& vocabulary = (*model)->vocabulary();
+void check_runs(const Vocabulary& vocabulary, size_t bytes) {
     for (const std::string_view part :
          {" ",      "\n", "\t", " \t",     "\r\n", " \n", "a",    "Ab",      "7",  ".",
           "\u00A0", "é",  "中", "e\u0301", "ab ",  "//",  "./\n", " \u00A0", "7 ", "<"}) {
         CAPTURE(part);
         const std::string text = "x" + run_of(part, bytes) + "x";
         std::string back;
-        for (const TokenId token : vocabulary.tokenize(text)) {
+        for (const TokenId token : tokenize_inside(vocabulary, text)) {
             back += vocabulary.piece(token);
         }
         CHECK((back == text)); // without the parentheses a failure would print both
@@ -122,10 +119,37 @@ TEST_CASE("pre-tokenizers take long runs of any kind of character") {
     const char* const all = std::getenv("PIE_LONG_RUN_BYTES");
     for (const std::vector<const char*>& row : pre_tokenizers) {
         for (const char* const name : row) {
-            check_runs(name, all != nullptr        ? std::stoul(all)
-                             : name == row.front() ? long_run_bytes
-                                                   : short_run_bytes);
+            CAPTURE(std::string(name));
+            const auto model = load_split_by(name);
+            REQUIRE_MESSAGE(model, model.error().message);
+            check_runs((*model)->vocabulary(), all != nullptr        ? std::stoul(all)
+                                               : name == row.front() ? long_run_bytes
+                                                                     : short_run_bytes);
         }
+    }
+}
+
+TEST_CASE("SentencePiece takes long runs of any kind of character") {
+    const testing::TemporaryFolder folder;
+    const auto path = folder.path() / "model.gguf";
+    testing::write_tiny_model(
+        {.n_layer = 1, .n_embd = 32, .vocabulary = testing::TinyVocabulary::sentence_piece}, path);
+    const auto model = LoadedModel::load(path, {.parts = LoadParts::vocabulary});
+    REQUIRE_MESSAGE(model, model.error().message);
+    check_runs((*model)->vocabulary(), long_run_bytes);
+}
+
+TEST_CASE("a control token's name is one token wherever it stands behind a long run") {
+    const auto model = load_split_by("gpt-2");
+    REQUIRE_MESSAGE(model, model.error().message);
+    const Vocabulary& vocabulary = (*model)->vocabulary();
+    const std::vector<TokenId> marker = vocabulary.tokenize_markup("<fim_prefix>");
+    REQUIRE(marker.size() == 1);
+    for (size_t n = 4070; n < 4110; ++n) { // 4,096 bytes are tokenised at once
+        CAPTURE(n);
+        const std::vector<TokenId> tokens =
+            vocabulary.tokenize_markup(std::string(n, 'z') + "<fim_prefix>yy");
+        CHECK(std::ranges::count(tokens, marker.front()) == 1);
     }
 }
 
