@@ -45,12 +45,13 @@ function(pie_room name)
     target_link_libraries(pie_${name} PUBLIC pie_options ${ROOM_USES} PRIVATE pie_warnings ${ROOM_LIBRARIES})
 endfunction()
 
-# pie_test(NAME SOURCES… USES rooms… LIBRARIES… DEFINITIONS… LABELS… [RUNS_PIE] [RUNS_LAB] [ALONE]): one ctest entry, of the test cases
+# pie_test(NAME SOURCES… USES rooms… LIBRARIES… DEFINITIONS… LABELS… [RUNS_PIE] [RUNS_LAB] [ALONE] [THREADS]): one ctest entry, of the test cases
 # that these sources hold. All tests of a folder are one doctest program, so that what they use is linked once.
 # RUNS_PIE: the tests start the program, whose path is PIE_PROGRAM; RUNS_LAB: also pie-lab, PIE_LAB_PROGRAM. ALONE: they share names with other sources, and are
-# compiled by themselves where the others are compiled together.
+# compiled by themselves where the others are compiled together. THREADS: they compute on several threads, which wait
+# for each other in loops, and are slow beside another test.
 function(pie_test name)
-    cmake_parse_arguments(TEST "RUNS_PIE;RUNS_LAB;ALONE" "" "SOURCES;USES;LIBRARIES;DEFINITIONS;LABELS" ${ARGN})
+    cmake_parse_arguments(TEST "RUNS_PIE;RUNS_LAB;ALONE;THREADS" "" "SOURCES;USES;LIBRARIES;DEFINITIONS;LABELS" ${ARGN})
     if(NOT TARGET pie_doctest_main)
         add_library(pie_doctest_main OBJECT ${PROJECT_SOURCE_DIR}/tests/doctest_main.cpp)
         target_link_libraries(pie_doctest_main PRIVATE pie_options pie_warnings)
@@ -87,6 +88,9 @@ function(pie_test name)
         list(APPEND TEST_LABELS lab)
     endif()
     set_tests_properties(${name} PROPERTIES LABELS "${TEST_LABELS}" TIMEOUT 600)
+    if(TEST_THREADS)
+        set_tests_properties(${name} PROPERTIES PROCESSORS 2)
+    endif()
     if("model" IN_LIST TEST_LABELS OR "load" IN_LIST TEST_LABELS)
         set_tests_properties(${name} PROPERTIES RUN_SERIAL ON) # they take all of the processor
     endif()

@@ -13,6 +13,8 @@ namespace {
 constexpr int32_t repair_tokens_max = 64; // more are left to idle time
 // What an update loses at the most when something else goes first. Longer pieces would be hardly faster.
 constexpr double piece_milliseconds = 250;
+// From so many tokens on, a token costs little more than in a batch of 512 (docs/lab/performance.md).
+constexpr int32_t piece_tokens = 32;
 
 } // namespace
 
@@ -89,7 +91,8 @@ Result<UpdateReport> Worker::bring_up_to_date(LiveDocument& live, const PromptSo
                                               double milliseconds) const {
     ReuseOptions reuse{.repair = repair_tokens_max,
                        .milliseconds = options_.update_milliseconds,
-                       .piece_milliseconds = piece_milliseconds};
+                       .piece_milliseconds = piece_milliseconds,
+                       .piece_tokens = piece_tokens};
     if (sources == Sources::own && live.sequence().n_tokens() == 0) {
         reuse.method = ReuseMethod::full;
     }

@@ -22,13 +22,13 @@ using test::suffix;
 using test::TestServer;
 
 std::string filled_in_by_library(const TestServer& server) {
-    Session session = server.model->open();
+    Session session = server.model->open_fresh();
     REQUIRE(session.set_text(prefix + suffix, ByteOffset(prefix.size())));
     return session.complete({.n_predict = 12}).value().text;
 }
 
 std::string continued_by_library(const TestServer& server, const std::string& prompt) {
-    Session session = server.model->open();
+    Session session = server.model->open_fresh();
     REQUIRE(session.set_tokens(server.model->tokenize(prompt, Model::Markup::control_tokens).value(),
                                TokenHealing::on));
     return session.complete({.n_predict = 12}).value().text;

@@ -162,6 +162,7 @@ LiveSequence::Job LiveSequence::job_of(const ReuseOptions& options, std::span<co
             .n_outputs = n_outputs,
             .keeps_pieces = options.method == ReuseMethod::pie || options.method == ReuseMethod::pie_seam,
             .piece_milliseconds = options.piece_milliseconds,
+            .piece_tokens = options.piece_tokens,
             .until = options.until};
 }
 
@@ -267,8 +268,8 @@ size_t LiveSequence::next_piece(size_t n_left, const Job& job) const {
     }
     const double left = job.until ? Milliseconds(*job.until - std::chrono::steady_clock::now()).count() : 0.0;
     const bool is_limited = left > 0 && left < job.piece_milliseconds;
-    const auto n = static_cast<size_t>(is_limited ? piece_size_.within(left)
-                                                  : piece_size_.about(job.piece_milliseconds));
+    const auto n = static_cast<size_t>(
+        is_limited ? piece_size_.within(left) : piece_size_.about(job.piece_milliseconds, job.piece_tokens));
     const bool is_nearly_all = n_left < n + static_cast<size_t>(piece_size_.least());
     return std::min(is_nearly_all ? n_left : n, n_batch);
 }

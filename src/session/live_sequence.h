@@ -48,6 +48,8 @@ struct ReuseOptions {
     // cancelled loses little of what it did; and where the update may well be cancelled at `until`, it is
     // expected to be done by then.
     double piece_milliseconds = 0;
+    int32_t piece_tokens =
+        0; // at a time at least, however slow the model is, unless updates are being cancelled
     std::optional<std::chrono::steady_clock::time_point> until = {};
 };
 
@@ -168,6 +170,7 @@ class LiveSequence {
         int32_t n_outputs = 1;         // the last so many tokens, whose logits are wanted
         bool keeps_pieces = false;     // of it, when it is cut short
         double piece_milliseconds = 0; // 0: as many tokens at a time as the engine takes
+        int32_t piece_tokens = 0;
         std::optional<std::chrono::steady_clock::time_point> until = {};
     };
 

@@ -3,15 +3,9 @@
 #include <algorithm>
 
 namespace pie {
-namespace {
-
-// From so many tokens on, a token costs little more than in a batch of 512 (docs/lab/performance.md).
-constexpr int32_t n_first = 32;
-
-} // namespace
 
 PieceSize::PieceSize(int32_t n_min, int32_t n_max)
-    : n_min_(n_min), n_max_(n_max), limit_(std::clamp(n_first, n_min, n_max)) {}
+    : n_min_(n_min), n_max_(n_max), limit_(std::clamp(32, n_min, n_max)) {}
 
 int32_t PieceSize::within(double milliseconds) const {
     if (tokens_a_millisecond_ == 0) {
@@ -21,8 +15,8 @@ int32_t PieceSize::within(double milliseconds) const {
     return std::max(n_min_, static_cast<int32_t>(tokens));
 }
 
-int32_t PieceSize::about(double milliseconds) const {
-    return std::max(within(milliseconds), std::min(n_first, limit_));
+int32_t PieceSize::about(double milliseconds, int32_t n_tokens) const {
+    return std::max(within(milliseconds), std::min(n_tokens, limit_));
 }
 
 void PieceSize::note_whole(int32_t n_tokens, double milliseconds) {

@@ -18,9 +18,8 @@ class PieceSize {
 
     // Tokens of the next piece, if there are so many.
     int32_t within(double milliseconds) const;
-    // The same for a time that is no limit: not so few that each costs much more than in a long piece,
-    // however slow the model is, unless pieces are being cut.
-    int32_t about(double milliseconds) const;
+    // The same, but `n_tokens` at least, unless pieces are being cut.
+    int32_t about(double milliseconds, int32_t n_tokens) const;
     int32_t least() const { return n_min_; }
     bool must_end() const { return must_end_; }
 

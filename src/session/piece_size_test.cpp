@@ -13,8 +13,8 @@ TEST_CASE("pieces grow with each whole one, as far as they take the time that th
     CHECK(size.within(250) == 64);
     CHECK(size.within(100) == 50);
     CHECK(size.within(1) == 8);
-    CHECK(size.about(1) == 32);
-    CHECK(size.about(100) == 50);
+    CHECK(size.about(1, 32) == 32);
+    CHECK(size.about(100, 32) == 50);
     for (int i = 0; i < 8; ++i) {
         size.note_whole(size.within(10000), size.within(10000) * 2.0);
     }
@@ -39,9 +39,9 @@ TEST_CASE("pieces that are cut get shorter, until one must end") {
     size.note_whole(16, 100);
     size.note_whole(32, 3200); // a slow one
     CHECK(size.within(250) == 8);
-    CHECK(size.about(250) == 32);
+    CHECK(size.about(250, 32) == 32);
     size.note_cut(8);
-    CHECK(size.about(250) == 8);
+    CHECK(size.about(250, 32) == 8);
     CHECK(size.must_end());
 }
 
