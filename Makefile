@@ -61,7 +61,7 @@ test-asan: setup
 
 test-tsan: setup
 	@scripts/build.sh tsan library_tests session_tests server_tests
-	@$(CTEST) build/tsan --label-regex '^(library|session|server)$$' --label-exclude '^(model|slow)$$'
+	@$(CTEST) build/tsan --label-regex '^room:(library|session|server)$$' --label-exclude '^(model|slow)$$'
 
 fuzz:
 	@scripts/install_packages.sh build fuzz

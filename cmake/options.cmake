@@ -80,8 +80,8 @@ function(pie_test name)
     list(TRANSFORM TEST_SOURCES PREPEND */)
     list(JOIN TEST_SOURCES "," files)
     add_test(NAME ${name} COMMAND ${program} --source-file=${files})
-    # The folder is a label too: ctest -L cache.
-    list(APPEND TEST_LABELS ${folder})
+    # The folder is a label too: ctest -L room:cache.
+    list(APPEND TEST_LABELS room:${folder})
     set(lab ${PROJECT_SOURCE_DIR}/lab)
     cmake_path(IS_PREFIX lab ${CMAKE_CURRENT_SOURCE_DIR} is_of_lab)
     if(is_of_lab)

@@ -74,7 +74,7 @@ class Served {
                                                     "--snapshots",
                                                     folder_ / "snapshots",
                                                     "--cache-ram",
-                                                    setting("PIE_LOAD_RAM_MB", "16")};
+                                                    setting("PIE_LOAD_RAM_MB", "6")};
         process_ = std::make_unique<ChildProcess>(
             ChildProcess::start(PIE_PROGRAM, arguments, folder_ / "log").value());
         httplib::Client client("127.0.0.1", port_);
@@ -360,7 +360,7 @@ TEST_CASE("many clients type at once, and the server is killed in the middle") {
         thread.join();
     }
     fmt::print("memory grew by {} MB\n", memory_growth / 1'000'000);
-    CHECK(memory_growth / 1'000'000 <= std::stoul(setting("PIE_LOAD_RAM_MB", "16")) + memory_slack_mb);
+    CHECK(memory_growth / 1'000'000 <= std::stoul(setting("PIE_LOAD_RAM_MB", "6")) + memory_slack_mb);
     check_service(typists);
     check_return(typists);
     check_contents(served, typists);
