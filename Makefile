@@ -6,7 +6,8 @@
 #: make setup      system packages and the sources of llama.cpp, only
 #: make lab        build the lab too: pie-lab, which measures, and the programs in lab/programs
 #: make test-lab   build the lab, and run its tests
-#: make test-asan  the unit and property tests under AddressSanitizer and UBSan
+#: make test-asan  the unit and property tests under AddressSanitizer and UBSan, but for those of resident memory,
+#:                 which a sanitizer adds to
 #: make test-tsan  those of library, session and server under ThreadSanitizer
 #: make fuzz       fuzz what reads requests, FUZZ_SECONDS (30) for each target
 #: make lint       check format, C++ (clang-tidy; SINCE=COMMIT: what changed since) and shell scripts
@@ -57,11 +58,11 @@ test-lab: lab
 
 test-asan: setup
 	@scripts/build.sh asan
-	@$(CTEST) build/asan --label-regex '^(unit|property)$$' --label-exclude '^model$$'
+	@$(CTEST) build/asan --label-regex '^(unit|property)$$' --label-exclude '^(model|resident)$$'
 
 test-tsan: setup
 	@scripts/build.sh tsan library_tests session_tests server_tests
-	@$(CTEST) build/tsan --label-regex '^room:(library|session|server)$$' --label-exclude '^(model|slow)$$'
+	@$(CTEST) build/tsan --label-regex '^room:(library|session|server)$$' --label-exclude '^(model|slow|resident)$$'
 
 fuzz:
 	@scripts/install_packages.sh build fuzz

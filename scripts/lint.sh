@@ -13,9 +13,10 @@ mapfile -t files < <(scripts/sources.sh '*.h' '*.cpp')
 echo "Checking the format of ${#files[@]} files ($("$clang_format" --version))"
 "$clang_format" --dry-run -Werror "${files[@]}"
 
-changed() { # of the files that it reads
+changed() { # of the files that it reads; one that has only moved is as it was
     if [[ -n $1 ]]; then
-        grep -Fx -f <(git diff --name-only --diff-filter=d "$1" -- '*.cpp') || true
+        grep -Fx -f <(git diff --name-status --find-renames --diff-filter=d "$1" -- '*.cpp' |
+            awk '$1 != "R100" { print $NF }') || true
     else
         cat
     fi

@@ -178,10 +178,11 @@ void Worker::serve_request(Lock& lock) {
 }
 
 bool Worker::encode_one(Lock& lock) {
-    const auto [work, document] = choose_idle_work(documents_, options_.heal_when_idle);
-    if (work != IdleWork::encode) {
+    const auto choice = choose_idle_work(documents_, options_.heal_when_idle);
+    if (choice.work != IdleWork::encode) {
         return false;
     }
+    const auto& document = choice.document;
     const auto source = document->source;
     const int64_t version = document->stats.version;
     LiveDocument* live = nullptr;
@@ -205,10 +206,11 @@ bool Worker::encode_one(Lock& lock) {
 }
 
 bool Worker::heal_one(Lock& lock) {
-    const auto [work, document] = choose_idle_work(documents_, options_.heal_when_idle);
-    if (work != IdleWork::heal) {
+    const auto choice = choose_idle_work(documents_, options_.heal_when_idle);
+    if (choice.work != IdleWork::heal) {
         return false;
     }
+    const auto& document = choice.document;
     // One that nobody waits for, and that is not in memory any more, is left alone.
     const bool wanted = document->n_waiting_to_heal > 0;
     LiveDocument* live = store_.find(document->id);

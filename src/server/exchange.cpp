@@ -160,8 +160,8 @@ void Exchange::stream(AnswerContext context, Job::Work work) {
     }
     response.status = 200;
     response.set_header("Cache-Control", "no-cache");
-    const auto write_all = [&state = state, is_closed = request.is_connection_closed,
-                            prompt_milliseconds_max = context.request.options.prompt_milliseconds_max,
+    const auto prompt_milliseconds_max = context.request.options.prompt_milliseconds_max;
+    const auto write_all = [&state = state, is_closed = request.is_connection_closed, prompt_milliseconds_max,
                             answer = AnswerEvents(std::move(context)), job, part = std::move(part),
                             is_unwanted, its_trace = trace](size_t, httplib::DataSink& sink) mutable {
         const auto write = [&](const std::string& data) {

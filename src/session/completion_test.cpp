@@ -49,7 +49,7 @@ struct Live {
         CHECK(std::ranges::equal(text_ends, std::span(completion.text_ends).first(tokens.size())));
         CHECK((text_ends.empty() ? 0 : text_ends.back()) >= completion.text.size());
         for (size_t i = tokens.size(); i < completion.tokens.size(); ++i) {
-            CHECK(completion.text_ends[i - 1] >= completion.text.size());
+            CHECK((i == 0 ? 0 : completion.text_ends[i - 1]) >= completion.text.size());
         }
     }
 

@@ -40,7 +40,7 @@ bool takes(const CLI::App& command, const std::string& flag) {
 
 class Program {
   public:
-    explicit Program(MakeProgram make) : make_(make), app_(make(run_)) {}
+    explicit Program(MakeProgram make) : app_(make(run_)) {}
 
     const CLI::App& app() const { return *app_; }
 
@@ -78,7 +78,6 @@ class Program {
     }
 
   private:
-    MakeProgram make_;
     CommandRun run_;
     std::unique_ptr<CLI::App> app_;
 };
