@@ -6,6 +6,7 @@
 // Pure functions; any thread.
 
 #include "base/check.h"
+#include "server/json_fields.h"
 #include "server/request.h"
 
 #include <pie/context.h>
@@ -16,6 +17,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <regex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,9 +37,14 @@ bool is_accepted(const Result<T>& request) {
     return false;
 }
 
-// The body as nlohmann's reader alone takes it.
+// The body as nlohmann's reader alone takes it; as ours does where it holds the escape of a surrogate, half a
+// pair of which nlohmann's refuses.
 inline nlohmann::json object_of(std::string_view body) {
     nlohmann::json object = nlohmann::json::parse(body, nullptr, false);
+    static const std::regex surrogate(R"(\\u[dD][89a-fA-F])");
+    if (object.is_discarded() && std::regex_search(body.begin(), body.end(), surrogate)) {
+        object = parse_json_object(body).value();
+    }
     PIE_CHECK(object.is_object(), "what is no JSON object is refused");
     return object;
 }
