@@ -123,7 +123,7 @@ Result<ModelMemory> EngineBench::memory() const {
         return fail(ErrorCode::internal, "libllama could not make a context to compare memory with");
     }
     return ModelMemory{.ours_bytes = cache_->bytes_max() + engine_->compute_bytes(),
-                     .libllama_bytes = logged_bytes(log)};
+                       .libllama_bytes = logged_bytes(log)};
 }
 
 } // namespace pie
