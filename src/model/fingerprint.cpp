@@ -2,16 +2,17 @@
 
 #include "base/files.h"
 #include "base/sha256.h"
+#include "model/split_files.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <llama.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <climits>
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace pie {
@@ -79,30 +80,20 @@ Result<void> add_file(Sha256& digest, const Metadata& metadata) {
     return {};
 }
 
-int32_t n_parts_of(const gguf_context* gguf) {
-    const int64_t key = gguf_find_key(gguf, "split.count");
-    return key >= 0 && gguf_get_kv_type(gguf, key) == GGUF_TYPE_UINT16 ? gguf_get_val_u16(gguf, key) : 1;
-}
-
 // The files behind the first one.
 Result<std::vector<std::filesystem::path>> other_parts(const Metadata& metadata) {
-    const int32_t n_parts = n_parts_of(metadata.get());
-    if (n_parts <= 1) {
-        return std::vector<std::filesystem::path>();
-    }
-    std::array<char, PATH_MAX> buffer{};
-    const std::string path = metadata.path().string();
-    if (llama_split_prefix(buffer.data(), buffer.size(), path.c_str(), 0, n_parts) == 0) {
-        return fail(ErrorCode::invalid_argument,
-                    fmt::format("{} is the first of {} parts of a model, but its name does not say so; give "
-                                "the parts their names back",
-                                path, n_parts));
-    }
-    const std::string prefix = buffer.data();
+    PIE_ASSIGN(const std::optional<uint16_t> n_parts, metadata.find_u16("split.count"));
     std::vector<std::filesystem::path> parts;
-    for (int32_t part = 1; part < n_parts; ++part) {
-        llama_split_path(buffer.data(), buffer.size(), prefix.c_str(), part, n_parts);
-        parts.emplace_back(buffer.data());
+    for (int32_t wanted = 1; wanted < n_parts.value_or(1); ++wanted) {
+        const auto part = part_beside(metadata.path(), 0, *n_parts, wanted);
+        if (!part) {
+            return fail(
+                ErrorCode::invalid_argument,
+                fmt::format("{} is the first of {} parts of a model, but its name does not say so; give "
+                            "the parts their names back",
+                            metadata.path().string(), *n_parts));
+        }
+        parts.push_back(*part);
     }
     return parts;
 }

@@ -1,5 +1,7 @@
 #include "model/loadable.h"
 
+#include "model/split_files.h"
+
 #include <fmt/format.h>
 #include <llama.h>
 
@@ -57,17 +59,6 @@ Result<void> check_vocabulary(const Metadata& metadata) {
     return {};
 }
 
-// Empty: the file's name is not that of a part.
-std::string first_part(const std::string& path, int32_t number, int32_t n_parts) {
-    std::vector<char> prefix(path.size() + 1);
-    std::vector<char> first(path.size() + 64);
-    if (llama_split_prefix(prefix.data(), prefix.size(), path.c_str(), number, n_parts) == 0) {
-        return "";
-    }
-    llama_split_path(first.data(), first.size(), prefix.data(), 0, n_parts);
-    return first.data();
-}
-
 // libllama starts with the first part alone.
 Result<void> check_is_first_part(const Metadata& metadata) {
     PIE_ASSIGN(const std::optional<uint16_t> number, metadata.find_u16("split.no"));
@@ -75,10 +66,10 @@ Result<void> check_is_first_part(const Metadata& metadata) {
     if (number.value_or(0) == 0) {
         return {};
     }
-    const std::string path = metadata.path().string();
-    const std::string first = first_part(path, *number, n_parts.value_or(0));
-    return fail(ErrorCode::unsupported, fmt::format("{} is part {} of a split model; give the first file{}",
-                                                    path, *number + 1, first.empty() ? "" : ", " + first));
+    const auto first = part_beside(metadata.path(), *number, n_parts.value_or(0), 0);
+    return fail(ErrorCode::unsupported,
+                fmt::format("{} is part {} of a split model; give the first file{}", metadata.path().string(),
+                            *number + 1, first ? ", " + first->string() : ""));
 }
 
 // Of tokens that libllama knows by a meaning; it takes those that lie beyond the vocabulary for absent.
