@@ -10,17 +10,30 @@
 
 namespace pie {
 
-Result<AnonymousMemory> AnonymousMemory::allocate(size_t bytes) {
-    AnonymousMemory memory;
-    void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED) {
-        return fail(ErrorCode::too_large, fmt::format("the system has no {} bytes of memory", bytes));
-    }
+namespace {
+
+// At `place`, where it is not null, instead of what is mapped there. MAP_FAILED where the system has none.
+void* map_zeros(void* place, size_t bytes) {
+    const int fixed = place == nullptr ? 0 : MAP_FIXED;
+    void* data = mmap(place, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | fixed, -1, 0);
 #ifdef MADV_NOHUGEPAGE
     // One row in a huge page would take two megabytes. Where there are none the advice fails, and is not
     // needed.
-    (void)madvise(data, bytes, MADV_NOHUGEPAGE);
+    if (data != MAP_FAILED) {
+        (void)madvise(data, bytes, MADV_NOHUGEPAGE);
+    }
 #endif
+    return data;
+}
+
+} // namespace
+
+Result<AnonymousMemory> AnonymousMemory::allocate(size_t bytes) {
+    AnonymousMemory memory;
+    void* data = map_zeros(nullptr, bytes);
+    if (data == MAP_FAILED) {
+        return fail(ErrorCode::too_large, fmt::format("the system has no {} bytes of memory", bytes));
+    }
     memory.data_ = data;
     memory.size_bytes_ = bytes;
     return memory;
@@ -46,12 +59,7 @@ void AnonymousMemory::give_back() {
         return;
     }
     // Pages of a new mapping in the place of the old ones are zero on every system.
-    void* data =
-        mmap(data_, size_bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-    PIE_CHECK(data == data_, "a mapping can be replaced by one that is alike");
-#ifdef MADV_NOHUGEPAGE
-    (void)madvise(data_, size_bytes_, MADV_NOHUGEPAGE);
-#endif
+    PIE_CHECK(map_zeros(data_, size_bytes_) == data_, "a mapping can be replaced by one that is alike");
 }
 
 size_t AnonymousMemory::page_bytes() {
