@@ -32,7 +32,7 @@ void add_serve_command(CLI::App& app, CommandRun& run);
 // failure.
 int exit_status(ErrorCode code);
 
-// What messages on standard error begin with. Called once, before any other thread runs.
+// What messages on standard error begin with. Called before any other thread runs.
 void set_program_name(std::string name);
 
 // "pie: message" on standard error. Returns the exit status, so that a command can end with it.

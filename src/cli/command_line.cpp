@@ -137,8 +137,6 @@ Error usage_error(const CLI::ParseError& error, const NamedCommand& command,
 
 int parse_and_run(MakeProgram make_program, int argc, char** argv) {
     const std::vector<const char*> arguments(argv + std::min(argc, 1), argv + argc);
-    CommandRun unused;
-    set_program_name(make_program(unused)->get_name());
     const auto run = parse_arguments(make_program, arguments);
     return run ? (*run)() : print_error(run.error());
 }
@@ -177,6 +175,7 @@ Result<CommandRun> parse_arguments(MakeProgram make_program, std::span<const cha
     std::vector<std::string> words = as_parsed(arguments);
     CommandRun run;
     const std::shared_ptr<CLI::App> app = make_program(run);
+    set_program_name(app->get_name());
     PIE_ASSIGN(const NamedCommand command, named_command(*app, words));
     try {
         app->parse(std::vector<std::string>(words.rbegin(), words.rend())); // it takes them from the end

@@ -22,7 +22,8 @@ using MakeProgram = std::unique_ptr<CLI::App> (*)(CommandRun& run);
 std::string long_flag(const std::string& word);
 
 // What the arguments, without the program's name, ask for; --help and --version are work like any other.
-// Errors: invalid_argument, with what may have been meant.
+// Messages begin with the program's name from then on. Errors: invalid_argument, with what may have been
+// meant.
 Result<CommandRun> parse_arguments(MakeProgram make_program, std::span<const char* const> arguments);
 
 // All of main: parses the flags, runs the chosen command, and turns whatever happens into an exit status.
