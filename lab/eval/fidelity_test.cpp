@@ -5,6 +5,7 @@
 #include "cache/kv_cache.h"
 #include "engine/engine.h"
 #include "engine/logits.h"
+#include "eval/saved_state.h"
 #include "model/store.h"
 #include "prompt/layout.h"
 #include "session/live_sequence.h"
@@ -46,12 +47,6 @@ struct Sample {
     std::string target;
 };
 
-// Everything that an update changes, so that each method starts from the same encoded `before`.
-struct Snapshot {
-    KvCells cells;
-    std::vector<std::vector<std::byte>> tensors;
-};
-
 class Fidelity {
   public:
     Fidelity() {
@@ -73,10 +68,10 @@ class Fidelity {
         const std::vector<std::vector<float>> full = logits_on(after, target, ReuseMethod::full);
         LiveSequence sequence(*engine_, *cache_);
         REQUIRE(sequence.update(before, {.method = ReuseMethod::full}).has_value());
-        const Snapshot snapshot = save();
+        const SavedState encoded = SavedState::save(sequence, *cache_);
         std::map<ReuseMethod, double> divergence;
         for (const ReuseMethod method : {ReuseMethod::cfe, ReuseMethod::pie, ReuseMethod::pie_seam}) {
-            restore(snapshot);
+            encoded.restore(sequence, *cache_);
             const std::vector<std::vector<float>> logits = logits_on(after, target, method);
             for (size_t i = 0; i < full.size(); ++i) {
                 divergence[method] += kl_divergence(full[i], logits[i]) / static_cast<double>(full.size());
@@ -101,32 +96,6 @@ class Fidelity {
             result.emplace_back(row.begin(), row.end());
         }
         return result;
-    }
-
-    std::vector<ggml_tensor*> tensors() const {
-        std::vector<ggml_tensor*> all;
-        for (int32_t layer = 0; layer < cache_->n_layer(); ++layer) {
-            all.push_back(cache_->keys(layer));
-            all.push_back(cache_->values(layer));
-        }
-        return all;
-    }
-
-    Snapshot save() const {
-        Snapshot snapshot{cache_->cells(), {}};
-        for (const ggml_tensor* tensor : tensors()) {
-            std::vector<std::byte>& bytes = snapshot.tensors.emplace_back(ggml_nbytes(tensor));
-            ggml_backend_tensor_get(tensor, bytes.data(), 0, bytes.size());
-        }
-        return snapshot;
-    }
-
-    void restore(const Snapshot& snapshot) {
-        cache_->cells() = snapshot.cells;
-        const std::vector<ggml_tensor*> all = tensors();
-        for (size_t i = 0; i < all.size(); ++i) {
-            ggml_backend_tensor_set(all[i], snapshot.tensors[i].data(), 0, snapshot.tensors[i].size());
-        }
     }
 
     std::unique_ptr<LoadedModel> model_;

@@ -5,6 +5,7 @@
 #include "base/elapsed.h"
 #include "cache/plan.h"
 #include "cache/random_edits.h"
+#include "programs/run_benchmarks.h"
 
 #include <benchmark/benchmark.h>
 
@@ -146,11 +147,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
     pie::register_all();
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
-        return 2;
-    }
-    benchmark::RunSpecifiedBenchmarks();
-    benchmark::Shutdown();
-    return 0;
+    return pie::run_benchmarks(argc, argv);
 }

@@ -4,6 +4,7 @@
 // from the fastest of all iterations: copy_GBps, rotate_GBps, their ratio, and picoseconds for each element.
 
 #include "cache/rotation.h"
+#include "programs/run_benchmarks.h"
 
 #include <benchmark/benchmark.h>
 
@@ -197,11 +198,5 @@ void register_all() {
 
 int main(int argc, char** argv) {
     pie::register_all();
-    benchmark::Initialize(&argc, argv);
-    if (benchmark::ReportUnrecognizedArguments(argc, argv)) {
-        return 2;
-    }
-    benchmark::RunSpecifiedBenchmarks();
-    benchmark::Shutdown();
-    return 0;
+    return pie::run_benchmarks(argc, argv);
 }
