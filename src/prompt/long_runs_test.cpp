@@ -5,6 +5,7 @@
 // PIE_LONG_RUN_BYTES, in the environment, is the length of the runs for every name; by itself the test takes
 // long ones for one name of each expression, and short ones for the others.
 
+#include "base/test_fixtures.h"
 #include "model/model.h"
 #include "prompt/inner_text.h"
 #include "support/tiny_model.h"
@@ -14,7 +15,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,9 +24,9 @@ namespace pie {
 namespace {
 
 // More than the stack holds where one expression matches it all.
-constexpr size_t long_run_bytes = 60'000;
+constexpr unsigned long_run_bytes = 60'000;
 // More than is tokenised at once.
-constexpr size_t short_run_bytes = 5'000;
+constexpr unsigned short_run_bytes = 5'000;
 
 // Every name that libllama knows but "whitespace". Those of a row have the same expressions.
 const std::vector<std::vector<const char*>> pre_tokenizers = {
@@ -116,15 +116,13 @@ void check_runs(const Vocabulary& vocabulary, size_t bytes) {
 } // namespace
 
 TEST_CASE("pre-tokenizers take long runs of any kind of character") {
-    const char* const all = std::getenv("PIE_LONG_RUN_BYTES");
     for (const std::vector<const char*>& row : pre_tokenizers) {
         for (const char* const name : row) {
             CAPTURE(std::string(name));
             const auto model = load_split_by(name);
             REQUIRE_MESSAGE(model, model.error().message);
-            check_runs((*model)->vocabulary(), all != nullptr        ? std::stoul(all)
-                                               : name == row.front() ? long_run_bytes
-                                                                     : short_run_bytes);
+            const unsigned bytes = name == row.front() ? long_run_bytes : short_run_bytes;
+            check_runs((*model)->vocabulary(), number_from_environment("PIE_LONG_RUN_BYTES", bytes));
         }
     }
 }

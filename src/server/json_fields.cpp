@@ -52,9 +52,9 @@ Extent extent_of(std::string_view body) {
     return extent;
 }
 
-constexpr size_t escape_bytes = 6; // \uXXXX
+constexpr size_t escape_bytes = 6; // \u and four hexadecimal digits
 
-// Of the escape `\uXXXX` that begins at `at`. Nothing where there is none.
+// Of the escape that begins at `at`. Nothing where there is none.
 std::optional<unsigned> escaped_unit(std::string_view body, size_t at) {
     const std::string_view escape = body.substr(std::min(at, body.size()), escape_bytes);
     if (escape.size() < escape_bytes || !escape.starts_with("\\u")) {
